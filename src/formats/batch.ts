@@ -1,0 +1,5 @@
+// placeholder until the codec lands
+export interface RecordHeader {
+  key: string;
+  value: Buffer | null;
+}

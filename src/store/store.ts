@@ -1,5 +1,29 @@
 // The store: what lies on the card. A series of small LevelDBs (segments) holds the batches of all partitions; one more
 // (tables) holds what need not be atomic with records. This is the only room that imports classic-level.
+//
+// The folder:   owner                the pid of the process that has it open, for a second one's error message
+//               tables/              LevelDB of small rows, the catalogue among them
+//               segments/0000002a/   LevelDB of batches, marks and a commit number (keys.ts)
+//
+// A write never half-fails. LevelDB's state is unknown after an error (later writes "succeed" and are lost), so the
+// segment is closed and opened again and the same write is repeated, with the same keys, until it is there. While that
+// lasts `failure()` says why, and the log refuses new work.
+
+import assert from 'node:assert';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { HeadwaterError, messageOf } from '../errors.ts';
+import type { Trace } from '../trace.ts';
+import { loadCatalogue, type Catalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
+import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
+import { isDiskFull, isLocked, syncFolder, type LevelOperation } from './level.ts';
+import { openReaders } from './readers.ts';
+import { Segment, type Describe, type Range } from './segment.ts';
+import { openTables } from './tables.ts';
+
+export type { LocatedRange, SealedSegment } from './catalogue.ts';
+export type { Describe, Range } from './segment.ts';
 
 /** One encoded batch on its way to the card. `value` belongs to the store until `write` settles. */
 export interface BatchWrite {
@@ -21,8 +45,419 @@ export type Change = [key: string, value: Buffer | null];
  */
 export interface Tables {
   get(key: string): Promise<Buffer | undefined>;
-  /** All rows whose key starts with `prefix`, in key order. */
-  entries(prefix: string): AsyncIterable<[key: string, value: Buffer]>;
+  /** All rows whose key starts with `prefix`, in key order, from the key `from` on. */
+  entries(prefix: string, from?: string): AsyncIterable<[key: string, value: Buffer]>;
   /** Resolves when all the changes are on the card (all of them or, after a crash, none). */
   write(changes: Change[]): Promise<void>;
+}
+
+export interface Store {
+  readonly tables: Tables;
+  /**
+   * Reads the segments that were not sealed before the last stop, oldest first, and makes the store writable. `visit` sees each
+   * of their batches. Called once, before anything else.
+   */
+  recover(describe: Describe, visit: (partition: number, batch: Buffer) => void): Promise<void>;
+  /**
+   * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only when the store is closed while the card fails:
+   * then it is there wholly or not at all.
+   */
+  write(batches: BatchWrite[], marks: Change[]): Promise<void>;
+  /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
+  read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
+  /** What the store holds of a partition from `offset` on, oldest first. */
+  rangesOf(partition: number, offset?: number): Promise<LocatedRange[]>;
+  /** What the store holds of all partitions, in no order. */
+  allRanges(): AsyncIterable<LocatedRange>;
+  marks(prefix: string): Iterable<[key: string, value: Buffer]>;
+  /** Sealed segments, oldest first. */
+  sealed(): SealedSegment[];
+  rangesIn(id: number): Promise<Range[]>;
+  /** Removes a sealed segment; its space is free on return. */
+  remove(id: number): Promise<void>;
+  /** Bytes of all files, the part that is being written estimated. */
+  diskBytes(): number;
+  /** Why the card refuses writes at present. */
+  failure(): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface StoreNeeds {
+  folder: string;
+  clock: Clock;
+  trace: Trace;
+  /** LevelDB's memtable; a segment is sealed at 4.5 times this. Default 8 MiB; tests use less. */
+  writeBufferBytes?: number;
+}
+
+/** The segment that is written, or one that is being sealed, and what is in it. */
+interface Open {
+  segment: Segment;
+  ranges: Map<number, Range>;
+  /** Value bytes plus 56 for each batch: what LevelDB's memtable has taken. */
+  fillBytes: number;
+  batches: number;
+  bytes: number;
+  hasMarks: boolean;
+}
+
+const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
+// Five memtable flushes land in levels 2, 1 and 0 without LevelDB rewriting any of them; a sixth would.
+const MEMTABLES_PER_SEGMENT = 4.5;
+const BATCH_OVERHEAD_BYTES = 56;
+const RETRY_MS = 1000;
+
+/** Opens the folder, made when missing. Throws STORE_LOCKED (naming the owner's pid) or STORE_UNAVAILABLE. */
+export async function openStore(needs: StoreNeeds): Promise<Store> {
+  const { folder, clock } = needs;
+  const trace = needs.trace.room('store');
+  const writeBufferBytes = needs.writeBufferBytes ?? WRITE_BUFFER_BYTES;
+  const segmentBytesMax = writeBufferBytes * MEMTABLES_PER_SEGMENT;
+  const segmentsFolder = join(folder, 'segments');
+
+  const tables = await takeFolder(folder, clock, trace);
+  const catalogue = await loadCatalogue(tables);
+  const readers = openReaders((id) => Segment.open(id, folderOf(id), writeBufferBytes));
+
+  const marks = new Map<string, Buffer>();
+  const sealing: Open[] = [];
+  const closing = new AbortController();
+  let active: Open | undefined;
+  let standby: Promise<Segment> | undefined;
+  let sealWork: Promise<void> = Promise.resolve();
+  let nextId = 1;
+  let commit = 0;
+  let failure: string | undefined;
+  let isWriting = false;
+
+  function folderOf(id: number): string {
+    return join(segmentsFolder, id.toString(16).padStart(8, '0'));
+  }
+
+  async function recover(describe: Describe, visit: (partition: number, batch: Buffer) => void): Promise<void> {
+    await mkdir(segmentsFolder, { recursive: true });
+    const unsealed = await findUnsealed(segmentsFolder, catalogue, trace);
+    nextId = 1 + Math.max(0, ...unsealed, ...catalogue.sealed().map((each) => each.id));
+    for (const id of unsealed) {
+      const found = await scanSegment(await Segment.open(id, folderOf(id), writeBufferBytes), describe, visit);
+      if (found === undefined) await rm(folderOf(id), { recursive: true });
+      else await becomeActive(found.open, found.commit);
+    }
+    if (active === undefined) {
+      await inheritMarks();
+      active = emptyOpen(await createSegment());
+    }
+    prepareStandby();
+  }
+
+  async function becomeActive(open: Open, lastCommit: number): Promise<void> {
+    if (active !== undefined) seal(active);
+    active = open;
+    commit = lastCommit;
+    marks.clear();
+    for (const [key, value] of await open.segment.marks()) marks.set(key, value);
+  }
+
+  /** Without an active segment the newest sealed one has the complete set of marks. */
+  async function inheritMarks(): Promise<void> {
+    const newest = catalogue.sealed().at(-1);
+    if (newest === undefined) return;
+    await readers.use(newest.id, async (segment) => {
+      for (const [key, value] of await segment.marks()) marks.set(key, value);
+      commit = (await segment.lastCommit()) ?? 0;
+    });
+  }
+
+  function createSegment(): Promise<Segment> {
+    const id = nextId;
+    nextId += 1;
+    return Segment.create(id, folderOf(id), writeBufferBytes);
+  }
+
+  /** Creating a segment costs four syncs: it is done before it is needed, off the commit's way. */
+  function prepareStandby(): void {
+    standby = createSegment();
+    // A failure is reported by the roll that needs the segment; until then it must not count as unhandled.
+    standby.catch(() => undefined);
+  }
+
+  async function roll(full: Open): Promise<Open> {
+    const taken = standby ?? createSegment();
+    standby = undefined;
+    const next = emptyOpen(await taken);
+    active = next;
+    seal(full);
+    prepareStandby();
+    return next;
+  }
+
+  function seal(full: Open): void {
+    sealing.push(full);
+    sealWork = sealWork.then(() => sealUntilDone(full));
+  }
+
+  async function sealUntilDone(full: Open): Promise<void> {
+    while (!closing.signal.aborted) {
+      try {
+        await full.segment.flush();
+        const { bytes, batches } = full;
+        const diskBytes = await full.segment.diskBytes();
+        await catalogue.add({ id: full.segment.id, bytes, batches, diskBytes }, [...full.ranges.values()]);
+        sealing.splice(sealing.indexOf(full), 1);
+        readers.adopt(full.segment);
+        return;
+      } catch (error) {
+        // What is not sealed is scanned again at the next start: nothing is lost by trying later.
+        trace.limited('sealing a segment failed, trying again', { segment: full.segment.id, reason: messageOf(error) });
+        await clock.sleep(RETRY_MS, closing.signal);
+      }
+    }
+  }
+
+  async function write(batches: BatchWrite[], changes: Change[]): Promise<void> {
+    assert(!isWriting, 'one write at a time');
+    isWriting = true;
+    try {
+      await writeUntilThere(batches, changes);
+    } finally {
+      isWriting = false;
+    }
+    for (const [key, value] of changes) {
+      if (value === null) marks.delete(key);
+      else marks.set(key, value);
+    }
+  }
+
+  async function writeUntilThere(batches: BatchWrite[], changes: Change[]): Promise<void> {
+    for (;;) {
+      try {
+        assert(active !== undefined, 'recovered before written');
+        const open = active.fillBytes >= segmentBytesMax ? await roll(active) : active;
+        await open.segment.write(operationsOf(batches, changes, open));
+        commit += 1;
+        account(open, batches);
+        failure = undefined;
+        return;
+      } catch (error) {
+        failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
+        trace.limited('a write failed; opening the segment again and repeating it', { reason: failure });
+        if (!closing.signal.aborted) await reopenActive();
+        if (closing.signal.aborted) throw unavailable(folder, error);
+      }
+    }
+  }
+
+  function operationsOf(batches: BatchWrite[], changes: Change[], open: Open): LevelOperation[] {
+    const operations: LevelOperation[] = batches.map((each) => ({
+      type: 'put',
+      key: batchKey(each.partition, each.lastOffset),
+      value: each.value,
+    }));
+    if (!open.hasMarks) {
+      for (const [name, value] of marks) operations.push({ type: 'put', key: markKey(name), value });
+      operations.push({ type: 'put', key: COMPLETE_KEY, value: Buffer.alloc(0) });
+    }
+    for (const [name, value] of changes) {
+      const key = markKey(name);
+      operations.push(value === null ? { type: 'del', key } : { type: 'put', key, value });
+    }
+    operations.push({ type: 'put', key: COMMIT_KEY, value: encodeCommitNumber(commit + 1) });
+    return operations;
+  }
+
+  async function reopenActive(): Promise<void> {
+    assert(active !== undefined, 'a write came before');
+    const { id } = active.segment;
+    await active.segment.close().catch(() => undefined);
+    while (!closing.signal.aborted) {
+      try {
+        active.segment = await Segment.open(id, folderOf(id), writeBufferBytes);
+        return;
+      } catch (error) {
+        failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
+        await clock.sleep(RETRY_MS, closing.signal);
+      }
+    }
+  }
+
+  /** The segment in memory that holds `offset` of a partition, the oldest first. */
+  function openHolding(partition: number, offset: number): Open | undefined {
+    for (const open of [...sealing, active]) {
+      const range = open?.ranges.get(partition);
+      if (range !== undefined && offset <= range.lastOffset) return open;
+    }
+    return undefined;
+  }
+
+  async function read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
+    const firstInMemory = openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
+    if (offset < firstInMemory) {
+      for await (const range of catalogue.rangesOf(partition, offset)) {
+        const batches = await readers.use(range.segment, (segment) => segment.read(partition, offset, bytesMax));
+        if (batches.length > 0) return batches;
+      }
+    }
+    const open = openHolding(partition, offset);
+    if (open === undefined) return [];
+    return open.segment.during((segment) => segment.read(partition, offset, bytesMax));
+  }
+
+  function* openRanges(partition?: number): Iterable<LocatedRange> {
+    for (const open of [...sealing, active]) {
+      if (open === undefined) continue;
+      for (const range of open.ranges.values()) {
+        if (partition === undefined || range.partition === partition) yield { ...range, segment: open.segment.id };
+      }
+    }
+  }
+
+  return {
+    tables,
+    recover,
+    write,
+    read,
+    async rangesOf(partition, offset = 0) {
+      const found: LocatedRange[] = [];
+      for await (const range of catalogue.rangesOf(partition, offset)) found.push(range);
+      for (const range of openRanges(partition)) {
+        // A segment can be sealed while the catalogue is read.
+        if (range.lastOffset >= offset && !found.some((each) => each.segment === range.segment)) found.push(range);
+      }
+      return found;
+    },
+    async *allRanges() {
+      yield* catalogue.allRanges();
+      yield* openRanges();
+    },
+    *marks(prefix) {
+      for (const entry of marks) if (entry[0].startsWith(prefix)) yield entry;
+    },
+    sealed: () => catalogue.sealed(),
+    rangesIn: (id) => catalogue.rangesIn(id),
+    async remove(id) {
+      assert(catalogue.has(id), `segment ${id} is sealed`);
+      await readers.close(id);
+      // The new name says that the folder is rubbish, whatever the catalogue still says after a crash.
+      const rubbish = `${folderOf(id)}.removed`;
+      await rename(folderOf(id), rubbish);
+      await catalogue.remove(id);
+      await rm(rubbish, { recursive: true });
+    },
+    diskBytes() {
+      let bytes = 0;
+      for (const each of catalogue.sealed()) bytes += each.diskBytes;
+      // LevelDB keeps a log beside the tables of what is still in memory: at most two memtables more.
+      for (const open of [...sealing, active]) bytes += (open?.fillBytes ?? 0) + 2 * writeBufferBytes;
+      return bytes;
+    },
+    failure: () => failure ?? tables.failure(),
+    async close() {
+      closing.abort();
+      await sealWork;
+      const created = await standby?.catch(() => undefined);
+      for (const segment of [created, active?.segment, ...sealing.map((each) => each.segment)]) await segment?.close();
+      await readers.closeAll();
+      await tables.close();
+      await rm(join(folder, 'owner'), { force: true });
+    },
+  };
+}
+
+/** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
+async function takeFolder(folder: string, clock: Clock, trace: Trace): ReturnType<typeof openTables> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const tables = await openTables(join(folder, 'tables'), clock, trace);
+    await writeFile(join(folder, 'owner'), `${process.pid}\n`);
+    return tables;
+  } catch (error) {
+    if (isLocked(error)) {
+      const owner = await readFile(join(folder, 'owner'), 'utf8').catch(() => 'unknown');
+      const message = `the data folder ${folder} is in use by process ${owner.trim()}: stop it, or set data.dir to another folder`;
+      throw new HeadwaterError('STORE_LOCKED', message, { cause: error });
+    }
+    throw unavailable(folder, error);
+  }
+}
+
+function unavailable(folder: string, cause: unknown): HeadwaterError {
+  const reason = isDiskFull(cause) ? 'the disk is full: free some space' : deepestMessage(cause);
+  return new HeadwaterError('STORE_UNAVAILABLE', `the data folder ${folder} can't be written: ${reason}`, { cause });
+}
+
+function deepestMessage(error: unknown): string {
+  return error instanceof Error && error.cause !== undefined ? deepestMessage(error.cause) : messageOf(error);
+}
+
+/** Folders that are not in the catalogue, in the order they were written; what a crash left half-made is removed. */
+async function findUnsealed(segmentsFolder: string, catalogue: Catalogue, trace: Trace): Promise<number[]> {
+  const unsealed: number[] = [];
+  const present = new Set<number>();
+  const removed = new Set<number>();
+  for (const name of await readdir(segmentsFolder)) {
+    const path = join(segmentsFolder, name);
+    const id = parseInt(name, 16);
+    const isWhole = catalogue.has(id) || (await isFile(join(path, 'CURRENT')));
+    if (!/^[0-9a-f]{8}$/.test(name) || !isWhole) {
+      removed.add(id);
+      await rm(path, { recursive: true, force: true });
+      continue;
+    }
+    present.add(id);
+    if (!catalogue.has(id)) unsealed.push(id);
+  }
+  for (const { id } of catalogue.sealed()) {
+    if (present.has(id)) continue;
+    if (!removed.has(id)) trace.error('a segment of the catalogue is missing; its records are gone', { segment: id });
+    await catalogue.remove(id);
+  }
+  await syncFolder(segmentsFolder);
+  return unsealed.toSorted((a, b) => a - b);
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+function emptyOpen(segment: Segment): Open {
+  return { segment, ranges: new Map(), fillBytes: 0, batches: 0, bytes: 0, hasMarks: false };
+}
+
+/** Rebuilds what was known of a segment from its batches; undefined (and closed) when nothing was ever written to it. */
+async function scanSegment(
+  segment: Segment,
+  describe: Describe,
+  visit: (partition: number, batch: Buffer) => void,
+): Promise<{ open: Open; commit: number } | undefined> {
+  const commit = await segment.lastCommit();
+  if (commit === undefined) {
+    await segment.close();
+    return undefined;
+  }
+  const open = emptyOpen(segment);
+  await segment.scan((partition, lastOffset, value) => {
+    account(open, [{ partition, lastOffset, value, ...describe(value) }]);
+    visit(partition, value);
+  });
+  open.hasMarks = true;
+  return { open, commit };
+}
+
+function account(open: Open, batches: BatchWrite[]): void {
+  open.hasMarks = true;
+  for (const { partition, firstOffset, lastOffset, maxTimestampMs, value } of batches) {
+    const bytes = value.length;
+    open.fillBytes += bytes + BATCH_OVERHEAD_BYTES;
+    open.bytes += bytes;
+    open.batches += 1;
+    const range = open.ranges.get(partition);
+    if (range === undefined) {
+      open.ranges.set(partition, { partition, firstOffset, lastOffset, bytes, batches: 1, maxTimestampMs });
+      continue;
+    }
+    range.lastOffset = lastOffset;
+    range.bytes += bytes;
+    range.batches += 1;
+    range.maxTimestampMs = Math.max(range.maxTimestampMs, maxTimestampMs);
+  }
 }

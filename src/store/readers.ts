@@ -1,0 +1,93 @@
+// Sealed segments that are open for reading: a few at a time, the one that was used longest ago is closed first.
+// Opening one costs a few milliseconds and some KB of LevelDB's own writes, so a reader's next piece finds it open.
+
+import type { Segment } from './segment.ts';
+
+const OPEN_MAX = 6;
+
+export interface Readers {
+  /** Runs `read` on the sealed segment of that id, opened if need be. */
+  use<T>(id: number, read: (segment: Segment) => Promise<T>): Promise<T>;
+  /** Takes over a segment that is open already. */
+  adopt(segment: Segment): void;
+  /** Closes one, after its last reader. */
+  close(id: number): Promise<void>;
+  closeAll(): Promise<void>;
+}
+
+interface Entry {
+  segment: Promise<Segment>;
+  users: number;
+  whenIdle?: () => void;
+}
+
+export function openReaders(open: (id: number) => Promise<Segment>): Readers {
+  // In order of use: a Map keeps the order in which its keys were set.
+  const entries = new Map<number, Entry>();
+  const closings = new Map<number, Promise<void>>();
+
+  function entryOf(id: number): Entry {
+    const found = entries.get(id);
+    if (found !== undefined) {
+      entries.delete(id);
+      entries.set(id, found);
+      return found;
+    }
+    // LevelDB's lock is held until a close has ended.
+    const segment = (closings.get(id) ?? Promise.resolve()).then(() => open(id));
+    const entry: Entry = { segment, users: 0 };
+    segment.catch(() => entries.delete(id));
+    entries.set(id, entry);
+    return entry;
+  }
+
+  function trim(): void {
+    for (const [id, entry] of entries) {
+      if (entries.size <= OPEN_MAX) return;
+      // A failed close leaves a segment that can't be opened again: the next read of it says so.
+      if (entry.users === 0) close(id).catch(() => undefined);
+    }
+  }
+
+  function close(id: number): Promise<void> {
+    const entry = entries.get(id);
+    if (entry === undefined) return closings.get(id) ?? Promise.resolve();
+    entries.delete(id);
+    const closing = whenIdle(entry)
+      .then(() => entry.segment)
+      .then((segment) => segment.close())
+      .finally(() => closings.delete(id));
+    closings.set(id, closing);
+    return closing;
+  }
+
+  return {
+    async use(id, read) {
+      const entry = entryOf(id);
+      entry.users += 1;
+      trim();
+      try {
+        return await read(await entry.segment);
+      } finally {
+        entry.users -= 1;
+        if (entry.users === 0) entry.whenIdle?.();
+      }
+    },
+    adopt(segment) {
+      entries.set(segment.id, { segment: Promise.resolve(segment), users: 0 });
+      trim();
+    },
+    close,
+    async closeAll() {
+      await Promise.all([...entries.keys()].map(close));
+      await Promise.all(closings.values());
+    },
+  };
+}
+
+function whenIdle(entry: Entry): Promise<void> {
+  if (entry.users === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    entry.whenIdle = resolve;
+  });
+}

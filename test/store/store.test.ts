@@ -1,0 +1,145 @@
+// The store's promises, seen on real LevelDB folders.
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { isHeadwaterError } from '../../src/errors.ts';
+import { openStore, type BatchWrite, type Store } from '../../src/store/store.ts';
+import { createTrace } from '../../src/trace.ts';
+
+const trace = createTrace({ write: () => undefined });
+const SMALL_BUFFER = 64 * 1024;
+
+let folder: string;
+let store: Store;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'headwater-store-'));
+  store = await open();
+});
+
+afterEach(async () => {
+  await store.close();
+  await rm(folder, { recursive: true });
+});
+
+/** A stand-in for a batch: its first offset and timestamp, then a payload. */
+function fakeBatch(firstOffset: number, bytes = 100): Buffer {
+  const value = Buffer.alloc(bytes, firstOffset & 0xff);
+  value.writeDoubleBE(firstOffset, 0);
+  value.writeDoubleBE(1000 + firstOffset, 8);
+  return value;
+}
+
+function describe(value: Buffer): { firstOffset: number; maxTimestampMs: number } {
+  return { firstOffset: value.readDoubleBE(0), maxTimestampMs: value.readDoubleBE(8) };
+}
+
+function batchWrite(partition: number, firstOffset: number, count = 1, bytes = 100): BatchWrite {
+  const value = fakeBatch(firstOffset, bytes);
+  return { partition, firstOffset, lastOffset: firstOffset + count - 1, maxTimestampMs: 1000 + firstOffset, value };
+}
+
+async function open(seen: number[] = []): Promise<Store> {
+  const opened = await openStore({ folder, clock: systemClock, trace, writeBufferBytes: SMALL_BUFFER });
+  await opened.recover(describe, (_, batch) => seen.push(describe(batch).firstOffset));
+  return opened;
+}
+
+async function offsets(partition: number, from: number, bytesMax = 1e9): Promise<number[]> {
+  return (await store.read(partition, from, bytesMax)).map((each) => describe(each).firstOffset);
+}
+
+/** Writes 4 KB batches of one record until `segments` segments are sealed; returns the next offset. */
+async function fill(segments: number, partition = 1, offset = 0): Promise<number> {
+  while (store.sealed().length < segments) {
+    await store.write([batchWrite(partition, offset, 1, 4096)], []);
+    offset += 1;
+  }
+  return offset;
+}
+
+test('a batch is found by any offset that it contains', async () => {
+  await store.write([batchWrite(1, 0, 10), batchWrite(2, 0, 3)], []);
+  await store.write([batchWrite(1, 10, 10)], []);
+  expect(await offsets(1, 0)).toEqual([0, 10]);
+  expect(await offsets(1, 9)).toEqual([0, 10]);
+  expect(await offsets(1, 10)).toEqual([10]);
+  expect(await offsets(1, 20)).toEqual([]);
+  expect(await offsets(2, 2)).toEqual([0]);
+});
+
+test('a read stops at its limit but brings at least one batch', async () => {
+  for (let offset = 0; offset < 10; offset += 1) await store.write([batchWrite(1, offset, 1, 1000)], []);
+  expect(await offsets(1, 3, 1)).toEqual([3]);
+  expect(await offsets(1, 3, 2500)).toEqual([3, 4]);
+});
+
+test('reads go on from segment to segment, and each batch is there once', async () => {
+  const end = await fill(3);
+  const seen: number[] = [];
+  for (let next = 0; next < end; next = seen.at(-1)! + 1) seen.push(...(await offsets(1, next, 20_000)));
+  expect(seen).toEqual(Array.from({ length: end }, (_, index) => index));
+});
+
+test('what was written is there after a stop, and only the unsealed part is visited', async () => {
+  const end = await fill(2);
+  await store.write([batchWrite(1, end)], [['qos2/a/1', Buffer.from('x')]]);
+  await store.close();
+  const seen: number[] = [];
+  store = await open(seen);
+  expect(seen.length).toBeLessThan(end / 2);
+  expect(seen.at(-1)).toBe(end);
+  expect(await offsets(1, end)).toEqual([end]);
+  expect([...store.marks('qos2/')]).toEqual([['qos2/a/1', Buffer.from('x')]]);
+  const ranges = await store.rangesOf(1);
+  expect(ranges.at(-1)!.lastOffset).toBe(end);
+  expect(ranges.map((range) => range.firstOffset).slice(1)).toEqual(ranges.slice(0, -1).map((r) => r.lastOffset + 1));
+});
+
+test('marks are carried over rolls, and removed ones stay away', async () => {
+  await store.write([], [['a', Buffer.from('1')], ['b', Buffer.from('2')]]);
+  const end = await fill(1);
+  await store.write([batchWrite(1, end)], [['a', null]]);
+  const next = await fill(3, 1, end + 1);
+  for (const { id } of store.sealed()) await store.remove(id);
+  await store.close();
+  store = await open();
+  expect([...store.marks('')]).toEqual([['b', Buffer.from('2')]]);
+  expect(await offsets(1, next)).toEqual([]);
+});
+
+test('a removed segment frees its folder and its ranges, and reads go on behind it', async () => {
+  await fill(3);
+  const [oldest] = store.sealed();
+  const [range] = await store.rangesIn(oldest!.id);
+  await store.remove(oldest!.id);
+  expect((await offsets(1, 0, 1))[0]).toBe(range!.lastOffset + 1);
+  expect(await readdir(join(folder, 'segments'))).not.toContain(oldest!.id.toString(16).padStart(8, '0'));
+  expect((await store.rangesOf(1))[0]!.firstOffset).toBe(range!.lastOffset + 1);
+});
+
+test('a second process is told the pid of the first', async () => {
+  const second = openStore({ folder, clock: systemClock, trace });
+  await expect(second).rejects.toThrow(`in use by process ${process.pid}`);
+  await second.catch((error: unknown) => expect(isHeadwaterError(error, 'STORE_LOCKED')).toBe(true));
+});
+
+test('rows of the tables come in key order and survive a stop', async () => {
+  await Promise.all([
+    store.tables.write([['x/2', Buffer.from('b')]]),
+    store.tables.write([
+      ['x/1', Buffer.from('a')],
+      ['y/1', Buffer.from('c')],
+    ]),
+  ]);
+  await store.tables.write([['y/1', null]]);
+  await store.close();
+  store = await open();
+  const rows: string[] = [];
+  for await (const [key, value] of store.tables.entries('x/')) rows.push(`${key}=${value.toString()}`);
+  expect(rows).toEqual(['x/1=a', 'x/2=b']);
+  expect(await store.tables.get('y/1')).toBeUndefined();
+});

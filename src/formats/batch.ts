@@ -1,5 +1,490 @@
-// placeholder until the codec lands
+// Kafka's record batch, version 2: the one form of records on the card, on the uplink and in a consumer's Fetch.
+//
+//    0 baseOffset int64            27 baseTimestamp int64     61 record... (compressed as a whole, or as they are)
+//    8 batchLength int32           35 maxTimestamp int64
+//   12 partitionLeaderEpoch int32  43 producerId int64        record: length varint | attributes int8
+//   16 magic int8 = 2              51 producerEpoch int16       | timestampDelta varlong | offsetDelta varint
+//   17 crc uint32                  53 baseSequence int32        | keyLength varint (-1: null) | key
+//   21 attributes int16            57 recordCount int32         | valueLength varint (-1: null) | value
+//   23 lastOffsetDelta int32                                    | headerCount varint | header...
+//                                                             header: keyLength | key | valueLength (-1: null) | value
+//
+// batchLength counts from byte 12. The CRC-32C covers everything from byte 21, so offset and leader epoch are stamped
+// without it. Attributes: bits 0-2 compression, 3 LogAppendTime, 4 transactional, 5 control, 6 delete horizon.
+
+import assert from 'node:assert';
+import { HeadwaterError } from '../errors.ts';
+import { ByteReader, ByteWriter, corrupt, sizeOfVarint, sizeOfVarlong } from './bytes.ts';
+import { crc32c } from './checksum.ts';
+import { compress, compressionOfId, decompress, idOfCompression } from './compression.ts';
+import type { Compression, WrittenCompression } from './compression.ts';
+
+/** Bytes of a batch before its first record. */
+export const BATCH_HEADER_BYTES = 61;
+
+/** Bytes of a batch that `batchLength` does not count. */
+const LENGTH_OVERHEAD = 12;
+
+const CRC_AT = 17;
+const ATTRIBUTES_AT = 21;
+
+const COMPRESSION_MASK = 0x07;
+const LOG_APPEND_TIME = 0x08;
+const TRANSACTIONAL = 0x10;
+const CONTROL = 0x20;
+
+// The least a record can be: length, attributes, four numbers of one byte, and its count of headers.
+const RECORD_BYTES_MIN = 7;
+
+// `auto` leaves records below this as they are: zstd costs more than it saves there.
+const AUTO_COMPRESSION_BYTES_MIN = 1024;
+
+/** What decoding may take for the records of one batch, unless the caller says otherwise. */
+const DECODED_BYTES_MAX = 32 * 1024 * 1024;
+
+const SEQUENCE_COUNT = 2 ** 31;
+
+export interface BatchHeader {
+  baseOffset: number;
+  batchLength: number;
+  partitionLeaderEpoch: number;
+  magic: number;
+  crc: number;
+  attributes: number;
+  lastOffsetDelta: number;
+  baseTimestampMs: number;
+  maxTimestampMs: number;
+  producerId: number;
+  producerEpoch: number;
+  baseSequence: number;
+  recordCount: number;
+}
+
 export interface RecordHeader {
   key: string;
   value: Buffer | null;
+}
+
+/** What a control record says. `other` are those of Kafka's own metadata log. */
+export type ControlType = 'abort' | 'commit' | 'other';
+
+export interface LogRecord {
+  offset: number;
+  timestampMs: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers: RecordHeader[];
+  /** Only in control batches. */
+  control?: ControlType;
+}
+
+/** A record on its way into a batch. */
+export interface NewRecord {
+  timestampMs: number;
+  key: Buffer | null;
+  value: Buffer | null;
+  headers?: readonly RecordHeader[];
+}
+
+export interface BatchOptions {
+  /** Default `none`. `auto` is zstd where the records are above about 1 KiB and become smaller by it. */
+  compression?: WrittenCompression | 'auto';
+  /** Default -1: not idempotent. Epoch and sequence belong to it. */
+  producerId?: number;
+  producerEpoch?: number;
+  baseSequence?: number;
+  isTransactional?: boolean;
+  isControl?: boolean;
+}
+
+/** What an upstream expects of an idempotent producer. */
+export interface ProducerStamp {
+  producerId: number;
+  producerEpoch: number;
+  baseSequence: number;
+}
+
+/**
+ * Reads the header of the batch at `position`, without looking at the CRC or beyond the header. Throws FORMAT_TRUNCATED,
+ * and FORMAT_CORRUPT when it is of another version or a number is beyond 2^53-1.
+ */
+export function readBatchHeader(bytes: Buffer, position = 0): BatchHeader {
+  assert(position >= 0 && position <= bytes.length, 'a batch begins inside its buffer');
+  if (bytes.length - position > 16 && bytes[position + 16] !== 2) {
+    throw corrupt(`record batch of version ${bytes[position + 16]}, only 2 is known`);
+  }
+  const reader = new ByteReader(bytes, position);
+  return {
+    baseOffset: reader.int64(),
+    batchLength: reader.int32(),
+    partitionLeaderEpoch: reader.int32(),
+    magic: reader.int8(),
+    crc: reader.uint32(),
+    attributes: reader.int16(),
+    lastOffsetDelta: reader.int32(),
+    baseTimestampMs: reader.int64(),
+    maxTimestampMs: reader.int64(),
+    producerId: reader.int64(),
+    producerEpoch: reader.int16(),
+    baseSequence: reader.int32(),
+    recordCount: reader.int32(),
+  };
+}
+
+/** True for batches of control records (transaction markers), which are no data. */
+export function isControl(header: BatchHeader): boolean {
+  return (header.attributes & CONTROL) !== 0;
+}
+
+export function isTransactional(header: BatchHeader): boolean {
+  return (header.attributes & TRANSACTIONAL) !== 0;
+}
+
+/** True when the batch's maxTimestamp, given by a broker, is the time of all its records. */
+export function isLogAppendTime(header: BatchHeader): boolean {
+  return (header.attributes & LOG_APPEND_TIME) !== 0;
+}
+
+/** Throws FORMAT_CORRUPT for a number that no compression has. */
+export function compressionOf(header: BatchHeader): Compression {
+  return compressionOfId(header.attributes & COMPRESSION_MASK);
+}
+
+/** Size of the whole batch at `position`, which may reach beyond `bytes`. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT. */
+export function batchBytes(bytes: Buffer, position = 0): number {
+  const size =
+    new ByteReader(bytes, position + 8 > bytes.length ? bytes.length : position + 8).int32() + LENGTH_OVERHEAD;
+  if (size < BATCH_HEADER_BYTES) throw corrupt(`record batch of ${size} bytes`);
+  return size;
+}
+
+/**
+ * The header of `batch`, which is exactly one whole batch of version 2 with a right CRC, at least one record and no gap
+ * in its offsets. Throws FORMAT_TRUNCATED or FORMAT_CORRUPT if it is not. The records themselves are not looked at.
+ */
+export function checkBatch(batch: Buffer): BatchHeader {
+  const header = readBatchHeader(batch);
+  const size = batchBytes(batch);
+  if (size > batch.length) throw cut(size, batch.length);
+  if (size < batch.length) throw corrupt(`record batch of ${size} bytes is followed by ${batch.length - size} more`);
+  if (header.recordCount < 1 || header.lastOffsetDelta + 1 !== header.recordCount) {
+    throw corrupt(`record batch of ${header.recordCount} records up to offset delta ${header.lastOffsetDelta}`);
+  }
+  compressionOf(header);
+  const crc = crc32c(batch.subarray(ATTRIBUTES_AT));
+  if (crc !== header.crc) throw corrupt(`record batch with CRC ${header.crc}, its bytes give ${crc}`);
+  return header;
+}
+
+function cut(wanted: number, left: number): HeadwaterError {
+  return new HeadwaterError('FORMAT_TRUNCATED', `record batch of ${wanted} bytes is cut at ${left}`);
+}
+
+/**
+ * The whole batches of fetched data, as views. A last one that is cut is dropped, as brokers cut at a byte limit.
+ * Throws FORMAT_CORRUPT for a length that no batch has.
+ */
+export function splitBatches(bytes: Buffer): Buffer[] {
+  const batches: Buffer[] = [];
+  let position = 0;
+  while (bytes.length - position >= LENGTH_OVERHEAD) {
+    const end = position + batchBytes(bytes, position);
+    if (end > bytes.length) break;
+    batches.push(bytes.subarray(position, end));
+    position = end;
+  }
+  return batches;
+}
+
+/**
+ * Decodes the records of a batch, whose CRC is not looked at. Keys and values are views of `batch`, or of its
+ * decompressed records. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT, also when the records take more than `bytesMax`.
+ */
+export function decodeRecords(batch: Buffer, bytesMax = DECODED_BYTES_MAX): LogRecord[] {
+  const header = readBatchHeader(batch);
+  const reader = recordReader(batch, header, bytesMax);
+  const records: LogRecord[] = [];
+  for (let index = 0; index < header.recordCount; index++) records.push(readRecord(reader, header));
+  if (reader.remaining > 0) throw corrupt(`${reader.remaining} bytes after the last record of a batch`);
+  return records;
+}
+
+/** A reader over the decompressed records of a batch, with a plausible count of them. */
+function recordReader(batch: Buffer, header: BatchHeader, bytesMax: number): ByteReader {
+  const end = header.batchLength + LENGTH_OVERHEAD;
+  if (end < BATCH_HEADER_BYTES) throw corrupt(`record batch of ${end} bytes`);
+  if (end > batch.length) throw cut(end, batch.length);
+  const records = decompress(compressionOf(header), batch.subarray(BATCH_HEADER_BYTES, end), bytesMax);
+  if (header.recordCount < 0 || header.recordCount * RECORD_BYTES_MIN > records.length) {
+    throw corrupt(`${header.recordCount} records in ${records.length} bytes`);
+  }
+  return new ByteReader(records);
+}
+
+function readRecord(reader: ByteReader, header: BatchHeader): LogRecord {
+  const length = reader.varint();
+  const end = reader.skip(length) + length;
+  reader.position = end - length;
+  reader.skip(1);
+  const timestampDelta = reader.varlong();
+  const offset = header.baseOffset + reader.varint();
+  const timestampMs = isLogAppendTime(header) ? header.maxTimestampMs : header.baseTimestampMs + timestampDelta;
+  if (!Number.isSafeInteger(timestampMs) || !Number.isSafeInteger(offset)) throw corrupt('record beyond 2^53-1');
+  const key = nullableBytes(reader);
+  const value = nullableBytes(reader);
+  const headers = readHeaders(reader);
+  if (reader.position !== end) throw corrupt(`record of ${length} bytes ends ${reader.position - end} bytes off`);
+  if (!isControl(header)) return { offset, timestampMs, key, value, headers };
+  return { offset, timestampMs, key, value, headers, control: controlTypeOf(key) };
+}
+
+function nullableBytes(reader: ByteReader): Buffer | null {
+  const length = reader.varint();
+  return length === -1 ? null : reader.bytes(length);
+}
+
+function readHeaders(reader: ByteReader): RecordHeader[] {
+  const count = reader.varint();
+  if (count < 0 || count * 2 > reader.remaining) throw corrupt(`${count} headers in ${reader.remaining} bytes`);
+  const headers: RecordHeader[] = [];
+  for (let index = 0; index < count; index++) {
+    headers.push({ key: reader.utf8(reader.varint()), value: nullableBytes(reader) });
+  }
+  return headers;
+}
+
+/** The key of a control record: version int16, type int16. */
+function controlTypeOf(key: Buffer | null): ControlType {
+  if (key === null || key.length < 4) throw corrupt('control record without a type');
+  const type = key.readInt16BE(2);
+  if (type === 0) return 'abort';
+  return type === 1 ? 'commit' : 'other';
+}
+
+/**
+ * Gathers records and gives one batch. Records are encoded as they come, so that nothing of the caller's is held. Base
+ * offset and leader epoch are 0 until `stampOffset`; the base timestamp is that of the first record.
+ */
+export class BatchBuilder {
+  /** Records so far. */
+  count = 0;
+  /** Latest timestamp so far; -1 without records. */
+  maxTimestampMs = -1;
+  private baseTimestampMs = 0;
+  private readonly writer: ByteWriter;
+
+  /** `sizeHint`: bytes to start with; it grows by doubling. */
+  constructor(sizeHint = 512) {
+    this.writer = new ByteWriter(Math.max(sizeHint, BATCH_HEADER_BYTES));
+    this.writer.reserve(BATCH_HEADER_BYTES);
+  }
+
+  /** Bytes of the batch so far, its header included, before compression. */
+  get bytes(): number {
+    return this.writer.length;
+  }
+
+  /** Adds a record; key, value and headers are copied before this returns. `timestampMs` is a safe integer. */
+  add(timestampMs: number, key: Buffer | null, value: Buffer | null, headers?: readonly RecordHeader[]): void {
+    if (this.count === 0) this.baseTimestampMs = timestampMs;
+    if (this.count === 0 || timestampMs > this.maxTimestampMs) this.maxTimestampMs = timestampMs;
+    writeRecord(this.writer, timestampMs - this.baseTimestampMs, this.count, key, value, headers);
+    this.count++;
+  }
+
+  /** The batch of all records added, at least one; the builder must not be used afterwards. */
+  build(options: BatchOptions = {}): Buffer {
+    assert(this.count > 0, 'a batch has a record');
+    return finishBatch(this.writer, options, {
+      baseOffset: 0,
+      partitionLeaderEpoch: 0,
+      attributes: (options.isTransactional ? TRANSACTIONAL : 0) | (options.isControl ? CONTROL : 0),
+      lastOffsetDelta: this.count - 1,
+      baseTimestampMs: this.baseTimestampMs,
+      maxTimestampMs: this.maxTimestampMs,
+      producerId: options.producerId ?? -1,
+      producerEpoch: options.producerEpoch ?? -1,
+      baseSequence: options.baseSequence ?? -1,
+      recordCount: this.count,
+    });
+  }
+}
+
+/** One batch of `records`, at least one: see BatchBuilder. */
+export function encodeBatch(records: readonly NewRecord[], options: BatchOptions = {}): Buffer {
+  const builder = new BatchBuilder();
+  for (const { timestampMs, key, value, headers } of records) builder.add(timestampMs, key, value, headers);
+  return builder.build(options);
+}
+
+function sizeOfNullable(bytes: Buffer | null): number {
+  return bytes === null ? 1 : sizeOfVarint(bytes.length) + bytes.length;
+}
+
+function sizeOfHeaders(headers: readonly RecordHeader[]): number {
+  let size = 0;
+  for (const { key, value } of headers) {
+    const keyBytes = Buffer.byteLength(key);
+    size += sizeOfVarint(keyBytes) + keyBytes + sizeOfNullable(value);
+  }
+  return size;
+}
+
+function writeRecord(
+  writer: ByteWriter,
+  timestampDelta: number,
+  offsetDelta: number,
+  key: Buffer | null,
+  value: Buffer | null,
+  headers: readonly RecordHeader[] | undefined,
+): void {
+  const headerCount = headers?.length ?? 0;
+  let length = 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + sizeOfVarint(headerCount);
+  length += sizeOfNullable(key) + sizeOfNullable(value);
+  if (headers !== undefined && headerCount > 0) length += sizeOfHeaders(headers);
+  writer.varint(length);
+  writer.int8(0);
+  writer.varlong(timestampDelta);
+  writer.varint(offsetDelta);
+  writeNullable(writer, key);
+  writeNullable(writer, value);
+  writer.varint(headerCount);
+  if (headers === undefined) return;
+  for (const header of headers) {
+    writer.varint(Buffer.byteLength(header.key));
+    writer.utf8(header.key);
+    writeNullable(writer, header.value);
+  }
+}
+
+function writeNullable(writer: ByteWriter, bytes: Buffer | null): void {
+  if (bytes === null) {
+    writer.varint(-1);
+    return;
+  }
+  writer.varint(bytes.length);
+  writer.bytes(bytes);
+}
+
+type WrittenHeader = Omit<BatchHeader, 'batchLength' | 'magic' | 'crc'>;
+
+/** Compresses the records that follow the reserved header in `writer`, and fills the header in. */
+function finishBatch(writer: ByteWriter, options: BatchOptions, header: WrittenHeader): Buffer {
+  const { compression, records } = compressRecords(writer.view(BATCH_HEADER_BYTES), options.compression ?? 'none');
+  let batch: Buffer;
+  if (compression === 'none') {
+    batch = writer.finish();
+  } else {
+    batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
+    records.copy(batch, BATCH_HEADER_BYTES);
+  }
+  writeBatchHeader(batch, { ...header, attributes: header.attributes | idOfCompression(compression) });
+  return batch;
+}
+
+function compressRecords(
+  records: Buffer,
+  wanted: WrittenCompression | 'auto',
+): { compression: WrittenCompression; records: Buffer } {
+  if (wanted !== 'auto') return { compression: wanted, records: compress(wanted, records) };
+  if (records.length < AUTO_COMPRESSION_BYTES_MIN) return { compression: 'none', records };
+  const compressed = compress('zstd', records);
+  return compressed.length < records.length
+    ? { compression: 'zstd', records: compressed }
+    : { compression: 'none', records };
+}
+
+function writeBatchHeader(batch: Buffer, header: WrittenHeader): void {
+  writeInt64(batch, 0, header.baseOffset);
+  batch.writeInt32BE(batch.length - LENGTH_OVERHEAD, 8);
+  batch.writeInt32BE(header.partitionLeaderEpoch, 12);
+  batch[16] = 2;
+  batch.writeInt16BE(header.attributes, ATTRIBUTES_AT);
+  batch.writeInt32BE(header.lastOffsetDelta, 23);
+  writeInt64(batch, 27, header.baseTimestampMs);
+  writeInt64(batch, 35, header.maxTimestampMs);
+  writeProducer(batch, header);
+  batch.writeInt32BE(header.recordCount, 57);
+  writeCrc(batch);
+}
+
+function writeProducer(batch: Buffer, { producerId, producerEpoch, baseSequence }: ProducerStamp): void {
+  writeInt64(batch, 43, producerId);
+  batch.writeInt16BE(producerEpoch, 51);
+  batch.writeInt32BE(baseSequence, 53);
+}
+
+function writeInt64(batch: Buffer, at: number, value: number): void {
+  assert(Number.isSafeInteger(value), 'an int64 is within +-(2^53-1)');
+  batch.writeInt32BE(Math.floor(value / 2 ** 32), at);
+  batch.writeUInt32BE(value >>> 0, at + 4);
+}
+
+function writeCrc(batch: Buffer): void {
+  batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT);
+}
+
+/** Writes the place of a batch in its partition, in place. The CRC does not cover it. */
+export function stampOffset(batch: Buffer, baseOffset: number, leaderEpoch: number): void {
+  writeInt64(batch, 0, baseOffset);
+  batch.writeInt32BE(leaderEpoch, 12);
+}
+
+/**
+ * A copy of a checked batch as an idempotent producer sends it to an upstream: base offset 0, leader epoch -1, the
+ * producer's numbers, neither transactional nor LogAppendTime, new CRC. The records stay compressed as they are.
+ */
+export function stampProducer(batch: Buffer, stamp: ProducerStamp): Buffer {
+  const copy = Buffer.allocUnsafe(batch.length);
+  batch.copy(copy);
+  stampOffset(copy, 0, -1);
+  copy.writeInt16BE(copy.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL | LOG_APPEND_TIME), ATTRIBUTES_AT);
+  writeProducer(copy, stamp);
+  writeCrc(copy);
+  return copy;
+}
+
+/**
+ * A batch of those records of `batch` from `fromOffset` up to, not including, `toOffset`; there must be one. Offsets,
+ * timestamps, leader epoch and attributes stay, the base sequence moves along; snappy and lz4 become zstd. Throws
+ * FORMAT_TRUNCATED, FORMAT_CORRUPT.
+ */
+export function sliceRecords(batch: Buffer, fromOffset: number, toOffset = Number.MAX_SAFE_INTEGER): Buffer {
+  const header = readBatchHeader(batch);
+  // Of a LogAppendTime batch the stored times are kept, so that the slice differs from the whole in nothing else.
+  const stored = { ...header, attributes: header.attributes & ~LOG_APPEND_TIME };
+  const reader = recordReader(batch, header, DECODED_BYTES_MAX);
+  const kept: LogRecord[] = [];
+  for (let index = 0; index < header.recordCount; index++) {
+    const record = readRecord(reader, stored);
+    if (record.offset >= fromOffset && record.offset < toOffset) kept.push(record);
+  }
+  const first = kept[0];
+  assert(first !== undefined, 'a slice holds a record');
+  const writer = new ByteWriter(BATCH_HEADER_BYTES + 512);
+  writer.reserve(BATCH_HEADER_BYTES);
+  let maxTimestampMs = first.timestampMs;
+  for (const { offset, timestampMs, key, value, headers } of kept) {
+    maxTimestampMs = Math.max(maxTimestampMs, timestampMs);
+    writeRecord(writer, timestampMs - header.baseTimestampMs, offset - first.offset, key, value, headers);
+  }
+  const skipped = first.offset - header.baseOffset;
+  return finishBatch(
+    writer,
+    { compression: writtenCompressionOf(header) },
+    {
+      ...header,
+      baseOffset: first.offset,
+      attributes: header.attributes & ~COMPRESSION_MASK,
+      lastOffsetDelta: kept.at(-1)!.offset - first.offset,
+      maxTimestampMs: isLogAppendTime(header) ? header.maxTimestampMs : maxTimestampMs,
+      baseSequence: header.baseSequence < 0 ? header.baseSequence : (header.baseSequence + skipped) % SEQUENCE_COUNT,
+      recordCount: kept.length,
+    },
+  );
+}
+
+function writtenCompressionOf(header: BatchHeader): WrittenCompression {
+  const compression = compressionOf(header);
+  return compression === 'none' || compression === 'gzip' ? compression : 'zstd';
 }

@@ -2,22 +2,25 @@
 //
 //    0 baseOffset int64            27 baseTimestamp int64     61 record... (compressed as a whole, or as they are)
 //    8 batchLength int32           35 maxTimestamp int64
-//   12 partitionLeaderEpoch int32  43 producerId int64        record: length varint | attributes int8
-//   16 magic int8 = 2              51 producerEpoch int16       | timestampDelta varlong | offsetDelta varint
-//   17 crc uint32                  53 baseSequence int32        | keyLength varint (-1: null) | key
-//   21 attributes int16            57 recordCount int32         | valueLength varint (-1: null) | value
-//   23 lastOffsetDelta int32                                    | headerCount varint | header...
-//                                                             header: keyLength | key | valueLength (-1: null) | value
+//   12 partitionLeaderEpoch int32  43 producerId int64             (record.ts draws them)
+//   16 magic int8 = 2              51 producerEpoch int16
+//   17 crc uint32                  53 baseSequence int32
+//   21 attributes int16            57 recordCount int32
+//   23 lastOffsetDelta int32
 //
 // batchLength counts from byte 12. The CRC-32C covers everything from byte 21, so offset and leader epoch are stamped
 // without it. Attributes: bits 0-2 compression, 3 LogAppendTime, 4 transactional, 5 control, 6 delete horizon.
 
 import assert from 'node:assert';
 import { HeadwaterError } from '../errors.ts';
-import { ByteReader, ByteWriter, corrupt, sizeOfVarint, sizeOfVarlong } from './bytes.ts';
+import { ByteReader, ByteWriter, corrupt } from './bytes.ts';
 import { crc32c } from './checksum.ts';
 import { compress, compressionOfId, decompress, idOfCompression } from './compression.ts';
 import type { Compression, WrittenCompression } from './compression.ts';
+import { RECORD_BYTES_MIN, readRecord, readRecordFrame, writeRecord, writeRecordFrame } from './record.ts';
+import type { LogRecord, NewRecord, RecordHeader } from './record.ts';
+
+export type { ControlType, LogRecord, NewRecord, RecordHeader } from './record.ts';
 
 /** Bytes of a batch before its first record. */
 export const BATCH_HEADER_BYTES = 61;
@@ -32,9 +35,6 @@ const COMPRESSION_MASK = 0x07;
 const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
-
-// The least a record can be: length, attributes, four numbers of one byte, and its count of headers.
-const RECORD_BYTES_MIN = 7;
 
 // `auto` leaves records below this as they are: zstd costs more than it saves there.
 const AUTO_COMPRESSION_BYTES_MIN = 1024;
@@ -58,32 +58,6 @@ export interface BatchHeader {
   producerEpoch: number;
   baseSequence: number;
   recordCount: number;
-}
-
-export interface RecordHeader {
-  key: string;
-  value: Buffer | null;
-}
-
-/** What a control record says. `other` are those of Kafka's own metadata log. */
-export type ControlType = 'abort' | 'commit' | 'other';
-
-export interface LogRecord {
-  offset: number;
-  timestampMs: number;
-  key: Buffer | null;
-  value: Buffer | null;
-  headers: RecordHeader[];
-  /** Only in control batches. */
-  control?: ControlType;
-}
-
-/** A record on its way into a batch. */
-export interface NewRecord {
-  timestampMs: number;
-  key: Buffer | null;
-  value: Buffer | null;
-  headers?: readonly RecordHeader[];
 }
 
 export interface BatchOptions {
@@ -203,8 +177,14 @@ export function splitBatches(bytes: Buffer): Buffer[] {
 export function decodeRecords(batch: Buffer, bytesMax = DECODED_BYTES_MAX): LogRecord[] {
   const header = readBatchHeader(batch);
   const reader = recordReader(batch, header, bytesMax);
+  const times = {
+    baseOffset: header.baseOffset,
+    baseTimestampMs: header.baseTimestampMs,
+    ...(isLogAppendTime(header) && { appendTimestampMs: header.maxTimestampMs }),
+    isControl: isControl(header),
+  };
   const records: LogRecord[] = [];
-  for (let index = 0; index < header.recordCount; index++) records.push(readRecord(reader, header));
+  for (let index = 0; index < header.recordCount; index++) records.push(readRecord(reader, times));
   if (reader.remaining > 0) throw corrupt(`${reader.remaining} bytes after the last record of a batch`);
   return records;
 }
@@ -219,46 +199,6 @@ function recordReader(batch: Buffer, header: BatchHeader, bytesMax: number): Byt
     throw corrupt(`${header.recordCount} records in ${records.length} bytes`);
   }
   return new ByteReader(records);
-}
-
-function readRecord(reader: ByteReader, header: BatchHeader): LogRecord {
-  const length = reader.varint();
-  const end = reader.skip(length) + length;
-  reader.position = end - length;
-  reader.skip(1);
-  const timestampDelta = reader.varlong();
-  const offset = header.baseOffset + reader.varint();
-  const timestampMs = isLogAppendTime(header) ? header.maxTimestampMs : header.baseTimestampMs + timestampDelta;
-  if (!Number.isSafeInteger(timestampMs) || !Number.isSafeInteger(offset)) throw corrupt('record beyond 2^53-1');
-  const key = nullableBytes(reader);
-  const value = nullableBytes(reader);
-  const headers = readHeaders(reader);
-  if (reader.position !== end) throw corrupt(`record of ${length} bytes ends ${reader.position - end} bytes off`);
-  if (!isControl(header)) return { offset, timestampMs, key, value, headers };
-  return { offset, timestampMs, key, value, headers, control: controlTypeOf(key) };
-}
-
-function nullableBytes(reader: ByteReader): Buffer | null {
-  const length = reader.varint();
-  return length === -1 ? null : reader.bytes(length);
-}
-
-function readHeaders(reader: ByteReader): RecordHeader[] {
-  const count = reader.varint();
-  if (count < 0 || count * 2 > reader.remaining) throw corrupt(`${count} headers in ${reader.remaining} bytes`);
-  const headers: RecordHeader[] = [];
-  for (let index = 0; index < count; index++) {
-    headers.push({ key: reader.utf8(reader.varint()), value: nullableBytes(reader) });
-  }
-  return headers;
-}
-
-/** The key of a control record: version int16, type int16. */
-function controlTypeOf(key: Buffer | null): ControlType {
-  if (key === null || key.length < 4) throw corrupt('control record without a type');
-  const type = key.readInt16BE(2);
-  if (type === 0) return 'abort';
-  return type === 1 ? 'commit' : 'other';
 }
 
 /**
@@ -295,7 +235,7 @@ export class BatchBuilder {
   /** The batch of all records added, at least one; the builder must not be used afterwards. */
   build(options: BatchOptions = {}): Buffer {
     assert(this.count > 0, 'a batch has a record');
-    return finishBatch(this.writer, options, {
+    return finishBatch(this.writer, options.compression ?? 'none', {
       baseOffset: 0,
       partitionLeaderEpoch: 0,
       attributes: (options.isTransactional ? TRANSACTIONAL : 0) | (options.isControl ? CONTROL : 0),
@@ -317,60 +257,11 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
   return builder.build(options);
 }
 
-function sizeOfNullable(bytes: Buffer | null): number {
-  return bytes === null ? 1 : sizeOfVarint(bytes.length) + bytes.length;
-}
-
-function sizeOfHeaders(headers: readonly RecordHeader[]): number {
-  let size = 0;
-  for (const { key, value } of headers) {
-    const keyBytes = Buffer.byteLength(key);
-    size += sizeOfVarint(keyBytes) + keyBytes + sizeOfNullable(value);
-  }
-  return size;
-}
-
-function writeRecord(
-  writer: ByteWriter,
-  timestampDelta: number,
-  offsetDelta: number,
-  key: Buffer | null,
-  value: Buffer | null,
-  headers: readonly RecordHeader[] | undefined,
-): void {
-  const headerCount = headers?.length ?? 0;
-  let length = 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + sizeOfVarint(headerCount);
-  length += sizeOfNullable(key) + sizeOfNullable(value);
-  if (headers !== undefined && headerCount > 0) length += sizeOfHeaders(headers);
-  writer.varint(length);
-  writer.int8(0);
-  writer.varlong(timestampDelta);
-  writer.varint(offsetDelta);
-  writeNullable(writer, key);
-  writeNullable(writer, value);
-  writer.varint(headerCount);
-  if (headers === undefined) return;
-  for (const header of headers) {
-    writer.varint(Buffer.byteLength(header.key));
-    writer.utf8(header.key);
-    writeNullable(writer, header.value);
-  }
-}
-
-function writeNullable(writer: ByteWriter, bytes: Buffer | null): void {
-  if (bytes === null) {
-    writer.varint(-1);
-    return;
-  }
-  writer.varint(bytes.length);
-  writer.bytes(bytes);
-}
-
 type WrittenHeader = Omit<BatchHeader, 'batchLength' | 'magic' | 'crc'>;
 
 /** Compresses the records that follow the reserved header in `writer`, and fills the header in. */
-function finishBatch(writer: ByteWriter, options: BatchOptions, header: WrittenHeader): Buffer {
-  const { compression, records } = compressRecords(writer.view(BATCH_HEADER_BYTES), options.compression ?? 'none');
+function finishBatch(writer: ByteWriter, wanted: WrittenCompression | 'auto', header: WrittenHeader): Buffer {
+  const { compression, records } = compressRecords(writer.view(BATCH_HEADER_BYTES), wanted);
   let batch: Buffer;
   if (compression === 'none') {
     batch = writer.finish();
@@ -378,7 +269,10 @@ function finishBatch(writer: ByteWriter, options: BatchOptions, header: WrittenH
     batch = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
     records.copy(batch, BATCH_HEADER_BYTES);
   }
-  writeBatchHeader(batch, { ...header, attributes: header.attributes | idOfCompression(compression) });
+  writeBatchHeader(batch, {
+    ...header,
+    attributes: (header.attributes & ~COMPRESSION_MASK) | idOfCompression(compression),
+  });
   return batch;
 }
 
@@ -445,43 +339,37 @@ export function stampProducer(batch: Buffer, stamp: ProducerStamp): Buffer {
 }
 
 /**
- * A batch of those records of `batch` from `fromOffset` up to, not including, `toOffset`; there must be one. Offsets,
- * timestamps, leader epoch and attributes stay, the base sequence moves along; snappy and lz4 become zstd. Throws
- * FORMAT_TRUNCATED, FORMAT_CORRUPT.
+ * A batch of those records of `batch` from `fromOffset` up to, not including, `toOffset`; which must be some.
+ * Offsets, times, leader epoch and attributes stay, the base sequence moves along, records are copied as they are;
+ * snappy and lz4 become zstd. Throws FORMAT_TRUNCATED, and FORMAT_CORRUPT, also when there are no such records.
  */
 export function sliceRecords(batch: Buffer, fromOffset: number, toOffset = Number.MAX_SAFE_INTEGER): Buffer {
   const header = readBatchHeader(batch);
-  // Of a LogAppendTime batch the stored times are kept, so that the slice differs from the whole in nothing else.
-  const stored = { ...header, attributes: header.attributes & ~LOG_APPEND_TIME };
   const reader = recordReader(batch, header, DECODED_BYTES_MAX);
-  const kept: LogRecord[] = [];
-  for (let index = 0; index < header.recordCount; index++) {
-    const record = readRecord(reader, stored);
-    if (record.offset >= fromOffset && record.offset < toOffset) kept.push(record);
-  }
-  const first = kept[0];
-  assert(first !== undefined, 'a slice holds a record');
   const writer = new ByteWriter(BATCH_HEADER_BYTES + 512);
   writer.reserve(BATCH_HEADER_BYTES);
-  let maxTimestampMs = first.timestampMs;
-  for (const { offset, timestampMs, key, value, headers } of kept) {
-    maxTimestampMs = Math.max(maxTimestampMs, timestampMs);
-    writeRecord(writer, timestampMs - header.baseTimestampMs, offset - first.offset, key, value, headers);
+  let [count, firstDelta, lastDelta, maxTimestampMs] = [0, 0, -1, Number.MIN_SAFE_INTEGER];
+  for (let index = 0; index < header.recordCount; index++) {
+    const { timestampDelta, offsetDelta, rest } = readRecordFrame(reader);
+    const offset = header.baseOffset + offsetDelta;
+    if (offset < fromOffset || offset >= toOffset) continue;
+    if (offsetDelta <= lastDelta) throw corrupt(`offset delta ${offsetDelta} after ${lastDelta}`);
+    if (count === 0) firstDelta = offsetDelta;
+    writeRecordFrame(writer, timestampDelta, offsetDelta - firstDelta, rest);
+    lastDelta = offsetDelta;
+    maxTimestampMs = Math.max(maxTimestampMs, header.baseTimestampMs + timestampDelta);
+    count++;
   }
-  const skipped = first.offset - header.baseOffset;
-  return finishBatch(
-    writer,
-    { compression: writtenCompressionOf(header) },
-    {
-      ...header,
-      baseOffset: first.offset,
-      attributes: header.attributes & ~COMPRESSION_MASK,
-      lastOffsetDelta: kept.at(-1)!.offset - first.offset,
-      maxTimestampMs: isLogAppendTime(header) ? header.maxTimestampMs : maxTimestampMs,
-      baseSequence: header.baseSequence < 0 ? header.baseSequence : (header.baseSequence + skipped) % SEQUENCE_COUNT,
-      recordCount: kept.length,
-    },
-  );
+  if (count === 0) throw corrupt(`no record from ${fromOffset} up to ${toOffset} in batch ${header.baseOffset}`);
+  if (!Number.isSafeInteger(maxTimestampMs)) throw corrupt('timestamp beyond 2^53-1');
+  return finishBatch(writer, writtenCompressionOf(header), {
+    ...header,
+    baseOffset: header.baseOffset + firstDelta,
+    lastOffsetDelta: lastDelta - firstDelta,
+    maxTimestampMs: isLogAppendTime(header) ? header.maxTimestampMs : maxTimestampMs,
+    baseSequence: header.baseSequence < 0 ? -1 : (header.baseSequence + firstDelta) % SEQUENCE_COUNT,
+    recordCount: count,
+  });
 }
 
 function writtenCompressionOf(header: BatchHeader): WrittenCompression {

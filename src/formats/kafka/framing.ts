@@ -1,0 +1,88 @@
+// Cuts a stream of bytes into frames, each an int32 size and that many bytes. A size beyond the limit is refused before
+// anything is kept for it, and what is kept for a frame that is not whole yet never exceeds twice what was received
+// (or 1 MiB), however small the pieces that it comes in.
+
+import { corrupt } from '../bytes.ts';
+
+/** Room for a frame of up to this size is made at once, larger ones grow as they come. */
+const ROOM_AT_ONCE_BYTES = 1024 * 1024;
+const SIZE_BYTES = 4;
+const NOTHING = Buffer.alloc(0);
+
+export class FrameSplitter {
+  private readonly frameBytesMax: number;
+  private readonly sizeField = Buffer.alloc(SIZE_BYTES);
+  /** Undefined while the size field is not whole. */
+  private frameBytes: number | undefined;
+  private frame = NOTHING;
+  /** Bytes in the size field, or behind it in the frame. */
+  private gatheredBytes = 0;
+
+  constructor(frameBytesMax: number) {
+    this.frameBytesMax = frameBytesMax;
+  }
+
+  /** Bytes that wait for the rest of their frame. */
+  get waitingBytes(): number {
+    return this.gatheredBytes;
+  }
+
+  /**
+   * The frames that are whole with `chunk`, without their sizes; views of the chunk where it holds all of one. Throws
+   * FORMAT_CORRUPT for a size that is negative or beyond the limit: then the stream is of no more use.
+   */
+  push(chunk: Buffer): Buffer[] {
+    const frames: Buffer[] = [];
+    let at = 0;
+    for (;;) {
+      if (this.frameBytes === undefined) at = this.readSize(chunk, at);
+      if (this.frameBytes === undefined) return frames;
+      const end = at + this.frameBytes - this.gatheredBytes;
+      if (end > chunk.length) {
+        this.gather(chunk, at, chunk.length, this.frameBytes);
+        return frames;
+      }
+      frames.push(this.finishFrame(chunk, at, end, this.frameBytes));
+      at = end;
+    }
+  }
+
+  private readSize(chunk: Buffer, at: number): number {
+    const end = Math.min(at + SIZE_BYTES - this.gatheredBytes, chunk.length);
+    chunk.copy(this.sizeField, this.gatheredBytes, at, end);
+    this.gatheredBytes += end - at;
+    if (this.gatheredBytes === SIZE_BYTES) {
+      const size = this.sizeField.readInt32BE(0);
+      if (size < 0 || size > this.frameBytesMax) throw corrupt(`frame of ${size} bytes, limit ${this.frameBytesMax}`);
+      this.frameBytes = size;
+      this.gatheredBytes = 0;
+    }
+    return end;
+  }
+
+  private finishFrame(chunk: Buffer, at: number, end: number, frameBytes: number): Buffer {
+    let frame: Buffer;
+    if (this.gatheredBytes === 0) {
+      frame = chunk.subarray(at, end);
+    } else {
+      this.gather(chunk, at, end, frameBytes);
+      frame = this.frame.subarray(0, frameBytes);
+    }
+    this.frame = NOTHING;
+    this.frameBytes = undefined;
+    this.gatheredBytes = 0;
+    return frame;
+  }
+
+  private gather(chunk: Buffer, at: number, end: number, frameBytes: number): void {
+    const gatheredBytes = this.gatheredBytes + end - at;
+    if (gatheredBytes > this.frame.length) {
+      const room = Math.max(gatheredBytes * 2, ROOM_AT_ONCE_BYTES);
+      const larger = Buffer.allocUnsafeSlow(Math.min(room, frameBytes));
+      this.frame.copy(larger, 0, 0, this.gatheredBytes);
+      this.frame = larger;
+    }
+    chunk.copy(this.frame, this.gatheredBytes, at, end);
+    this.gatheredBytes = gatheredBytes;
+  }
+}

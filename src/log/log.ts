@@ -1,14 +1,28 @@
 // The log: topics, partitions and the group commit. Everything that enters headwater is appended here, everything that
 // leaves it is read here. An offset is given when a commit is taken, and is readable when that commit is synced.
 
-import type { HeadwaterError } from '../errors.ts';
-import type { Metric } from '../metrics.ts';
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../clock.ts';
+import { HeadwaterError, messageOf } from '../errors.ts';
+import { readBatchHeader } from '../formats/batch.ts';
+import { counter, gauge, type Metric } from '../metrics.ts';
+import type { Change, Store } from '../store/store.ts';
+import type { Trace } from '../trace.ts';
+import { createCommits } from './commits.ts';
+import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
+import { loadPositions } from './positions.ts';
+import { createProducers } from './producers.ts';
+import { openRetention } from './retention.ts';
+import { Tail } from './tail.ts';
+import { checkSettings, checkTopicName, DEFAULT_SETTINGS, openTopicRows, startKey, type TopicRow } from './topics.ts';
 
 /**
  * A group commit: all that waited, over all partitions, in one atomic synced write. Whatever joins in the same
  * synchronous turn joins the same commit, so a record and its mark are kept together or not at all.
  */
 export interface Commit {
+  /** Says that a source of this commit holds so many bytes more: what waits decides when a commit starts and when the log is full. */
+  grow(bytes: number): void;
   /** Calls back once: without an error when all of it is on the card, with one when nothing of it was kept. */
   whenDone(callback: (error?: HeadwaterError) => void): void;
   /** The same as a promise. */
@@ -61,7 +75,7 @@ export interface Partition {
    */
   append(batch: Buffer): Promise<AppendResult>;
 
-  /** Joins `source` to the commit that is being gathered. `bytes` is added to what waits, see Log.isFull. */
+  /** Joins `source` to the commit that is being gathered. Tell the commit as it grows. Throws LOG_CLOSED, LOG_FULL. */
   gather(source: BatchSource): Commit;
 
   /**
@@ -122,7 +136,7 @@ export interface LogStatus {
   segments: number;
   appended: { records: number; bytes: number; batches: number };
   read: { bytes: number };
-  commits: { count: number; bytes: number; seconds: number; lastMs: number; worstMs: number; failed: number };
+  commits: { count: number; bytes: number; seconds: number; lastMs: number; worstMs: number };
   /** Commits that may start at once, see commit.burst. */
   credits: number;
   waitingBytes: number;
@@ -165,10 +179,285 @@ export interface Log {
   isFull(): boolean;
   /** Resolves when isFull() is false. */
   whenRoom(signal?: AbortSignal): Promise<void>;
-  /** Appends a small record to an internal place and syncs it: the watchdog's proof that the card works. */
-  probe(): Promise<void>;
+  /** Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. */
+  probe(withinMs: number): Promise<void>;
 
   status(): LogStatus;
   metrics(): Metric[];
   close(): Promise<void>;
+}
+
+export interface LogNeeds {
+  store: Store;
+  clock: Clock;
+  trace: Trace;
+  /** commit.interval: one commit credit is earned in this time; 0 means that commits cost nothing. */
+  commitIntervalMs: number;
+  /** commit.burst: credits are saved for this time. */
+  commitBurstMs: number;
+  /** What topics are given when they are made or opened; also for those that are made by a record. */
+  topics: ReadonlyMap<string, Partial<TopicSettings>>;
+  /** Ceiling for the data folder. */
+  budgetBytes: number;
+  /** How often retention looks. Default 30 s. */
+  retentionIntervalMs?: number;
+}
+
+interface OpenTopic extends Topic {
+  id: Buffer;
+  settings: TopicSettings;
+  partitions: LogPartition[];
+}
+
+const PRODUCER_IDS_RESERVED = 1000;
+const RETENTION_INTERVAL_MS = 30_000;
+const PROBE_MARK = 'probe';
+
+/** Opens the log on a store that was just opened. Owns neither the store nor its closing. */
+export async function openLog(needs: LogNeeds): Promise<Log> {
+  const { store, clock } = needs;
+  const { tables } = store;
+  const trace = needs.trace.room('log');
+  const producers = createProducers();
+  const tail = new Tail();
+  const commits = createCommits({ store, clock, intervalMs: needs.commitIntervalMs, burstMs: needs.commitBurstMs });
+  const read = { bytes: 0 };
+  const appended = { records: 0, bytes: 0, batches: 0 };
+  const shared: PartitionNeeds = { store, clock, commits, producers, tail, appended, read };
+
+  const topics = new Map<string, OpenTopic>();
+  const byNumber = new Map<number, LogPartition>();
+  const listeners = new Set<() => void>();
+  const topicRows = await openTopicRows(tables);
+  const clusterId = await loadClusterId(store);
+  const positions = await loadPositions(tables, numberOf, clock, trace);
+  let producerIds = { next: 0, end: 0 };
+
+  await store.recover({
+    describe: (batch) => {
+      const { baseOffset, maxTimestampMs } = readBatchHeader(batch);
+      return { firstOffset: baseOffset, maxTimestampMs };
+    },
+    visit: (partition, batch) => {
+      const header = readBatchHeader(batch);
+      if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.wallMs());
+    },
+    carry: () => producers.snapshot(),
+  });
+  producers.restore(store.marks('producers/'));
+  for (const [name, row] of await topicRows.load()) addTopic(name, row);
+  await placeEnds();
+  await applyConfiguredTopics();
+
+  const retention = openRetention({
+    store,
+    positions,
+    clock,
+    trace,
+    partitions: byNumber,
+    budgetBytes: needs.budgetBytes,
+    intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
+    afterRun: () => producers.expire(clock.wallMs()),
+  });
+
+  function addTopic(name: string, row: TopicRow): OpenTopic {
+    const topic: OpenTopic = { name, id: Buffer.from(row.id, 'hex'), settings: row.settings, partitions: [] };
+    topics.set(name, topic);
+    growTopic(topic, row);
+    return topic;
+  }
+
+  function growTopic(topic: OpenTopic, row: TopicRow): void {
+    topic.settings = row.settings;
+    for (const number of row.partitions.slice(topic.partitions.length)) {
+      const partition = new LogPartition(shared, topic, topic.partitions.length, number);
+      topic.partitions.push(partition);
+      byNumber.set(number, partition);
+    }
+  }
+
+  /** Gives each partition its start and its end, from the rows and from what the store holds. */
+  async function placeEnds(): Promise<void> {
+    for await (const [key, value] of tables.entries('start/')) {
+      byNumber.get(parseInt(key.slice('start/'.length), 16))?.place(Number(value.toString()));
+    }
+    for await (const range of store.allRanges()) byNumber.get(range.partition)?.hold(range);
+  }
+
+  async function applyConfiguredTopics(): Promise<void> {
+    for (const [name, configured] of needs.topics) {
+      const topic = topics.get(name);
+      if (topic === undefined) await createTopic(name);
+      else await reconfigure(topic, configured);
+    }
+  }
+
+  async function reconfigure(topic: OpenTopic, configured: Partial<TopicSettings>): Promise<void> {
+    const settings = { ...topic.settings, ...configured };
+    checkSettings(settings);
+    if (settings.partitions < topic.partitions.length) {
+      trace.warn('a topic keeps its partitions, their number can only grow', { topic: topic.name, partitions: topic.partitions.length });
+      settings.partitions = topic.partitions.length;
+    }
+    if (JSON.stringify(settings) === JSON.stringify(topic.settings)) return;
+    const { row, changes } = topicRows.redefine(topic.name, rowOf(topic), settings);
+    await tables.write(changes);
+    growTopic(topic, row);
+  }
+
+  function rowOf(topic: OpenTopic): TopicRow {
+    return { id: topic.id.toString('hex'), partitions: topic.partitions.map((each) => each.number), settings: topic.settings };
+  }
+
+  function defineTopic(name: string, settings: Partial<TopicSettings> = {}): { topic: OpenTopic; isKept: Promise<void> } {
+    checkTopicName(name);
+    const whole = { ...DEFAULT_SETTINGS, ...needs.topics.get(name), ...settings };
+    checkSettings(whole);
+    const { row, changes } = topicRows.define(name, whole);
+    const topic = addTopic(name, row);
+    const isKept = tables.write(changes);
+    // Its records wait until the definition is on the card.
+    commits.holdFor(isKept);
+    tellTopics();
+    return { topic, isKept };
+  }
+
+  async function createTopic(name: string, settings?: Partial<TopicSettings>): Promise<Topic> {
+    if (topics.has(name)) throw new HeadwaterError('TOPIC_EXISTS', `topic ${name} exists`);
+    const { topic, isKept } = defineTopic(name, settings);
+    await isKept;
+    return topic;
+  }
+
+  async function deleteTopic(name: string): Promise<void> {
+    const topic = topics.get(name);
+    if (topic === undefined) throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${name}`);
+    topics.delete(name);
+    const changes: Change[] = [[`topic/${name}`, null]];
+    for (const partition of topic.partitions) {
+      partition.remove();
+      byNumber.delete(partition.number);
+      producers.forget(partition.number);
+      tail.forget(partition.number);
+      changes.push([startKey(partition.number), null]);
+    }
+    tellTopics();
+    await tables.write(changes);
+    for (const partition of topic.partitions) await positions.forget(partition.number);
+    retention.runSoon();
+  }
+
+  function tellTopics(): void {
+    for (const listener of listeners) listener();
+  }
+
+  async function newProducerId(): Promise<number> {
+    if (producerIds.next === producerIds.end) {
+      const start = Number((await tables.get('meta/producer-ids'))?.toString() ?? 1000);
+      // Reserved before any is given: an id is never given twice, whatever happens in between.
+      await tables.write([['meta/producer-ids', Buffer.from(String(start + PRODUCER_IDS_RESERVED))]]);
+      producerIds = { next: start, end: start + PRODUCER_IDS_RESERVED };
+    }
+    const id = producerIds.next;
+    producerIds.next += 1;
+    return id;
+  }
+
+  let reserving: Promise<unknown> = Promise.resolve();
+
+  function status(): LogStatus {
+    const { counters } = commits;
+    const failure = store.failure();
+    let bytes = 0;
+    for (const partition of byNumber.values()) bytes += partition.bytes;
+    return {
+      topics: topics.size,
+      partitions: byNumber.size,
+      bytes,
+      diskBytes: store.diskBytes(),
+      budgetBytes: needs.budgetBytes,
+      segments: store.sealed().length + 1,
+      appended: { ...appended },
+      read: { ...read },
+      commits: {
+        count: counters.count,
+        bytes: counters.bytes,
+        seconds: counters.seconds,
+        lastMs: counters.lastMs,
+        worstMs: counters.worstMs,
+      },
+      credits: Math.min(commits.credits(), Number.MAX_SAFE_INTEGER),
+      waitingBytes: commits.waitingBytes(),
+      state: failure === undefined ? 'ok' : 'failing',
+      ...(failure === undefined ? {} : { reason: failure }),
+      droppedUnsent: { ...retention.droppedUnsent },
+    };
+  }
+
+  return {
+    clusterId,
+    topic: (name) => topics.get(name),
+    topics: () => [...topics.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    createTopic,
+    ensureTopic: (name) => topics.get(name) ?? defineTopic(name).topic,
+    deleteTopic,
+    onTopics(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    mark: (key, value) => commits.mark(key, value),
+    marks: (prefix) => store.marks(prefix),
+    newProducerId() {
+      // One at a time, so that two callers can't reserve the same block.
+      const given = reserving.then(newProducerId);
+      reserving = given.catch(() => undefined);
+      return given;
+    },
+    positions,
+    isFull: commits.isFull,
+    whenRoom: commits.whenRoom,
+    async probe(withinMs) {
+      if (clock.monotonicMs() - commits.counters.lastAtMs < withinMs) return;
+      await commits.mark(PROBE_MARK, Buffer.from(String(clock.wallMs()))).done();
+    },
+    status,
+    metrics: () => metricsOf(status()),
+    async close() {
+      await retention.close();
+      await commits.close();
+      await positions.close();
+    },
+  };
+}
+
+async function loadClusterId({ tables }: Store): Promise<string> {
+  const known = await tables.get('meta/cluster-id');
+  if (known !== undefined) return known.toString();
+  // 22 characters of base64, as Kafka draws its own.
+  const drawn = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url');
+  await tables.write([['meta/cluster-id', Buffer.from(drawn)]]);
+  return drawn;
+}
+
+function metricsOf(status: LogStatus): Metric[] {
+  const { commits, appended } = status;
+  return [
+    counter('log_appended_records_total', 'Records appended.', appended.records),
+    counter('log_appended_bytes_total', 'Bytes of the batches appended, as stored.', appended.bytes),
+    counter('log_read_bytes_total', 'Bytes of batches read by consumers and mirrors.', status.read.bytes),
+    counter('log_commits_total', 'Synced group commits.', commits.count),
+    counter('log_commit_seconds_total', 'Time spent in commits.', commits.seconds),
+    gauge('log_commit_last_seconds', 'Time the last commit took.', commits.lastMs / 1000),
+    gauge('log_commit_worst_seconds', 'Longest commit since the start.', commits.worstMs / 1000),
+    gauge('log_commit_credits', 'Commits that may start at once.', status.credits),
+    gauge('log_waiting_bytes', 'Bytes that wait for their commit.', status.waitingBytes),
+    gauge('log_bytes', 'Bytes of all batches that can be read.', status.bytes),
+    gauge('log_disk_bytes', 'Bytes of the data folder.', status.diskBytes),
+    gauge('log_budget_bytes', 'Ceiling of the data folder.', status.budgetBytes),
+    gauge('log_segments', 'Segments on the card.', status.segments),
+    gauge('log_topics', 'Topics.', status.topics),
+    gauge('log_partitions', 'Partitions.', status.partitions),
+    gauge('log_up', '1 while the card takes writes.', status.state === 'ok' ? 1 : 0),
+    counter('log_dropped_unsent_bytes_total', 'Bytes the budget removed before a mirror had sent them.', status.droppedUnsent.bytes),
+  ];
 }

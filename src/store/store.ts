@@ -53,11 +53,8 @@ export interface Tables {
 
 export interface Store {
   readonly tables: Tables;
-  /**
-   * Reads the segments that were not sealed before the last stop, oldest first, and makes the store writable. `visit` sees each
-   * of their batches. Called once, before anything else.
-   */
-  recover(describe: Describe, visit: (partition: number, batch: Buffer) => void): Promise<void>;
+  /** Reads what was not sealed before the last stop and makes the store writable. Called once, before anything else. */
+  recover(hooks: RecoverHooks): Promise<void>;
   /**
    * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only when the store is closed while the card fails:
    * then it is there wholly or not at all.
@@ -65,8 +62,8 @@ export interface Store {
   write(batches: BatchWrite[], marks: Change[]): Promise<void>;
   /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
   read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
-  /** What the store holds of a partition from `offset` on, oldest first. */
-  rangesOf(partition: number, offset?: number): Promise<LocatedRange[]>;
+  /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
+  rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
   /** What the store holds of all partitions, in no order. */
   allRanges(): AsyncIterable<LocatedRange>;
   marks(prefix: string): Iterable<[key: string, value: Buffer]>;
@@ -80,6 +77,15 @@ export interface Store {
   /** Why the card refuses writes at present. */
   failure(): string | undefined;
   close(): Promise<void>;
+}
+
+/** What the store must be told about the batches that it keeps. */
+export interface RecoverHooks {
+  describe: Describe;
+  /** Sees each batch of the segments that were not sealed, oldest first. */
+  visit: (partition: number, batch: Buffer) => void;
+  /** Marks to set afresh at each roll: a snapshot of what the reader of a segment's batches must know before them. */
+  carry: () => Change[];
 }
 
 export interface StoreNeeds {
@@ -129,17 +135,19 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   let commit = 0;
   let failure: string | undefined;
   let isWriting = false;
+  let carry: () => Change[] = () => [];
 
   function folderOf(id: number): string {
     return join(segmentsFolder, id.toString(16).padStart(8, '0'));
   }
 
-  async function recover(describe: Describe, visit: (partition: number, batch: Buffer) => void): Promise<void> {
+  async function recover(hooks: RecoverHooks): Promise<void> {
+    carry = hooks.carry;
     await mkdir(segmentsFolder, { recursive: true });
     const unsealed = await findUnsealed(segmentsFolder, catalogue, trace);
     nextId = 1 + Math.max(0, ...unsealed, ...catalogue.sealed().map((each) => each.id));
     for (const id of unsealed) {
-      const found = await scanSegment(await Segment.open(id, folderOf(id), writeBufferBytes), describe, visit);
+      const found = await scanSegment(await Segment.open(id, folderOf(id), writeBufferBytes), hooks);
       if (found === undefined) await rm(folderOf(id), { recursive: true });
       else await becomeActive(found.open, found.commit);
     }
@@ -222,6 +230,10 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     } finally {
       isWriting = false;
     }
+    keep(changes);
+  }
+
+  function keep(changes: Change[]): void {
     for (const [key, value] of changes) {
       if (value === null) marks.delete(key);
       else marks.set(key, value);
@@ -254,6 +266,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       value: each.value,
     }));
     if (!open.hasMarks) {
+      keep(carry());
       for (const [name, value] of marks) operations.push({ type: 'put', key: markKey(name), value });
       operations.push({ type: 'put', key: COMPLETE_KEY, value: Buffer.alloc(0) });
     }
@@ -302,12 +315,10 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return open.segment.during((segment) => segment.read(partition, offset, bytesMax));
   }
 
-  function* openRanges(partition?: number): Iterable<LocatedRange> {
+  function* openRanges(): Iterable<LocatedRange> {
     for (const open of [...sealing, active]) {
       if (open === undefined) continue;
-      for (const range of open.ranges.values()) {
-        if (partition === undefined || range.partition === partition) yield { ...range, segment: open.segment.id };
-      }
+      for (const range of open.ranges.values()) yield { ...range, segment: open.segment.id };
     }
   }
 
@@ -316,14 +327,14 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     recover,
     write,
     read,
-    async rangesOf(partition, offset = 0) {
-      const found: LocatedRange[] = [];
-      for await (const range of catalogue.rangesOf(partition, offset)) found.push(range);
-      for (const range of openRanges(partition)) {
-        // A segment can be sealed while the catalogue is read.
-        if (range.lastOffset >= offset && !found.some((each) => each.segment === range.segment)) found.push(range);
+    async rangeAt(partition, offset) {
+      const open = openHolding(partition, offset);
+      const range = open?.ranges.get(partition);
+      if (range === undefined || range.firstOffset > offset) {
+        for await (const sealed of catalogue.rangesOf(partition, offset)) return sealed;
       }
-      return found;
+      // The segment may have been sealed since it was found, its number stays the same.
+      return range === undefined ? undefined : { ...range, segment: open!.segment.id };
     },
     async *allRanges() {
       yield* catalogue.allRanges();
@@ -426,8 +437,7 @@ function emptyOpen(segment: Segment): Open {
 /** Rebuilds what was known of a segment from its batches; undefined (and closed) when nothing was ever written to it. */
 async function scanSegment(
   segment: Segment,
-  describe: Describe,
-  visit: (partition: number, batch: Buffer) => void,
+  { describe, visit }: RecoverHooks,
 ): Promise<{ open: Open; commit: number } | undefined> {
   const commit = await segment.lastCommit();
   if (commit === undefined) {

@@ -1,0 +1,248 @@
+// The group commit. Whatever arrives joins the commit that is being gathered; one commit is in flight at a time, and the
+// next takes all that has waited meanwhile. Only when a commit starts are its batches taken and given their offsets: the
+// outcome of the one before is known then, so nothing ever has to be taken back.
+//
+//   gathering --(credit, or 64 KiB wait, or none in flight)--> in flight --(synced)--> settled: callbacks, in order
+//
+// The store repeats a failing write until it is there; a commit only ends with an error when the log is closed meanwhile.
+
+import assert from 'node:assert';
+import type { Clock, Timer } from '../clock.ts';
+import { HeadwaterError } from '../errors.ts';
+import type { BatchWrite, Change, Store } from '../store/store.ts';
+import { Credits } from './credits.ts';
+import type { Commit } from './log.ts';
+
+/** Something that waits in a commit. */
+export interface CommitItem {
+  /** Gives offsets and bytes when the commit starts; undefined when nothing has to be written (a duplicate, an error). */
+  take(): BatchWrite | undefined;
+  /** Called after the sync, before the commit's callbacks. */
+  committed(): void;
+  /** Called when the log was closed before the commit got through. */
+  failed(error: HeadwaterError): void;
+}
+
+type Callback = (error?: HeadwaterError) => void;
+
+/** A commit of this many bytes costs no credit: its share of a sync's fixed cost is small. */
+const FREE_BYTES = 64 * 1024;
+/** What may wait for a commit before doors are told to stop reading, and what may never be passed. */
+const WAITING_BYTES_FULL = 8 * 1024 * 1024;
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface CommitCounters {
+  count: number;
+  bytes: number;
+  batches: number;
+  seconds: number;
+  lastMs: number;
+  worstMs: number;
+  /** Monotonic time of the last success. */
+  lastAtMs: number;
+}
+
+export interface Commits {
+  /** The commit that is being gathered, with `item` in it. `bytes` are what the item holds at present. Throws LOG_CLOSED, LOG_FULL. */
+  join(item: CommitItem | undefined, bytes: number): Commit;
+  mark(key: string, value: Buffer | null): Commit;
+  /** Holds commits back until `work` is done: a definition that their records need. */
+  holdFor(work: Promise<void>): void;
+  isFull(): boolean;
+  whenRoom(signal?: AbortSignal): Promise<void>;
+  waitingBytes(): number;
+  credits(): number;
+  readonly counters: CommitCounters;
+  /** Commits what waits, without waiting for credit, and takes nothing more. */
+  close(): Promise<void>;
+}
+
+class GroupCommit implements Commit {
+  readonly items: CommitItem[] = [];
+  readonly marks = new Map<string, Buffer | null>();
+  bytes = 0;
+  readonly #onGrow: (bytes: number) => void;
+  readonly #callbacks: Callback[] = [];
+  #outcome: { error: HeadwaterError | undefined } | undefined;
+
+  constructor(onGrow: (bytes: number) => void) {
+    this.#onGrow = onGrow;
+  }
+
+  get isEmpty(): boolean {
+    return this.items.length === 0 && this.marks.size === 0;
+  }
+
+  grow(bytes: number): void {
+    this.bytes += bytes;
+    this.#onGrow(bytes);
+  }
+
+  whenDone(callback: Callback): void {
+    if (this.#outcome === undefined) this.#callbacks.push(callback);
+    else callback(this.#outcome.error);
+  }
+
+  done(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.whenDone((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  settle(error?: HeadwaterError): void {
+    this.#outcome = { error };
+    for (const callback of this.#callbacks) callback(error);
+  }
+}
+
+export interface CommitsNeeds {
+  store: Store;
+  clock: Clock;
+  intervalMs: number;
+  burstMs: number;
+}
+
+export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeeds): Commits {
+  const credits = new Credits(intervalMs, burstMs, clock.monotonicMs());
+  const counters: CommitCounters = { count: 0, bytes: 0, batches: 0, seconds: 0, lastMs: 0, worstMs: 0, lastAtMs: -Infinity };
+  const roomWaiters = new Set<() => void>();
+  let waitingBytes = 0;
+  let gathering = new GroupCommit(grew);
+  let inFlight: Promise<void> | undefined;
+  let holds: Promise<void> = Promise.resolve();
+  let isArmed = false;
+  let timer: Timer | undefined;
+  let isClosing = false;
+
+  function grew(bytes: number): void {
+    waitingBytes += bytes;
+    if (timer !== undefined && gathering.bytes >= FREE_BYTES) arm();
+  }
+
+  /** Starts as soon as all that this turn of the event loop brings is in: each socket that is readable has its say. */
+  function arm(): void {
+    if (isArmed || inFlight !== undefined) return;
+    isArmed = true;
+    setImmediate(() => {
+      isArmed = false;
+      startIfPaid();
+    });
+  }
+
+  function startIfPaid(): void {
+    if (inFlight !== undefined || gathering.isEmpty) return;
+    timer?.cancel();
+    timer = undefined;
+    const now = clock.monotonicMs();
+    if (gathering.bytes >= FREE_BYTES || isClosing || credits.take(now)) {
+      inFlight = run();
+      return;
+    }
+    timer = clock.after(Math.ceil(credits.waitMs(now)), () => {
+      timer = undefined;
+      startIfPaid();
+    });
+  }
+
+  async function run(): Promise<void> {
+    await holds;
+    const commit = gathering;
+    gathering = new GroupCommit(grew);
+    const error = await write(commit);
+    waitingBytes -= commit.bytes;
+    for (const item of commit.items) {
+      if (error === undefined) item.committed();
+      else item.failed(error);
+    }
+    inFlight = undefined;
+    commit.settle(error);
+    tellRoom();
+    startIfPaid();
+  }
+
+  async function write(commit: GroupCommit): Promise<HeadwaterError | undefined> {
+    const batches: BatchWrite[] = [];
+    for (const item of commit.items) {
+      const batch = item.take();
+      if (batch !== undefined) batches.push(batch);
+    }
+    // Duplicates and refused batches leave nothing to write.
+    if (batches.length === 0 && commit.marks.size === 0) return undefined;
+    const startMs = clock.monotonicMs();
+    try {
+      await store.write(batches, [...commit.marks] as Change[]);
+    } catch (cause) {
+      return new HeadwaterError('LOG_CLOSED', 'the log was closed while the card refused writes', { cause });
+    }
+    count(batches, clock.monotonicMs() - startMs);
+    return undefined;
+  }
+
+  function count(batches: BatchWrite[], tookMs: number): void {
+    counters.count += 1;
+    counters.batches += batches.length;
+    for (const { value } of batches) counters.bytes += value.length;
+    counters.seconds += tookMs / 1000;
+    counters.lastMs = tookMs;
+    counters.worstMs = Math.max(counters.worstMs, tookMs);
+    counters.lastAtMs = clock.monotonicMs();
+  }
+
+  function isFull(): boolean {
+    return waitingBytes > WAITING_BYTES_FULL || store.failure() !== undefined;
+  }
+
+  function tellRoom(): void {
+    if (isFull()) return;
+    for (const tell of roomWaiters) tell();
+    roomWaiters.clear();
+  }
+
+  function join(item: CommitItem | undefined, bytes: number): Commit {
+    if (isClosing) throw new HeadwaterError('LOG_CLOSED', 'the log is closing');
+    if (waitingBytes > WAITING_BYTES_MAX) {
+      throw new HeadwaterError('LOG_FULL', `${waitingBytes} bytes wait for their commit: try again when the card has caught up`);
+    }
+    if (item !== undefined) gathering.items.push(item);
+    gathering.grow(bytes);
+    arm();
+    return gathering;
+  }
+
+  return {
+    join,
+    mark(key, value) {
+      const commit = join(undefined, key.length + (value?.length ?? 0));
+      assert(commit === gathering, 'joined in this turn');
+      gathering.marks.set(key, value);
+      return commit;
+    },
+    holdFor(work) {
+      // A failed definition is its caller's to report; commits go on.
+      holds = Promise.all([holds, work.catch(() => undefined)]).then(() => undefined);
+    },
+    isFull,
+    whenRoom(signal) {
+      if (!isFull() || signal?.aborted === true) return Promise.resolve();
+      return new Promise((resolve) => {
+        const tell = (): void => {
+          signal?.removeEventListener('abort', tell);
+          roomWaiters.delete(tell);
+          resolve();
+        };
+        roomWaiters.add(tell);
+        signal?.addEventListener('abort', tell, { once: true });
+      });
+    },
+    waitingBytes: () => waitingBytes,
+    credits: () => credits.available(clock.monotonicMs()),
+    counters,
+    async close() {
+      isClosing = true;
+      startIfPaid();
+      while (inFlight !== undefined) await inFlight;
+      for (const tell of roomWaiters) tell();
+      roomWaiters.clear();
+    },
+  };
+}

@@ -1,0 +1,341 @@
+// One partition: its two ends, and the ways in and out. Offsets have no gaps; they are given when a commit starts and can
+// be read when it is synced, so the high watermark is the end of what is on the card.
+
+import type { Clock } from '../clock.ts';
+import { HeadwaterError } from '../errors.ts';
+import { checkBatch, decodeRecords, isControl, isTransactional, readBatchHeader, stampOffset, type BatchHeader } from '../formats/batch.ts';
+import type { BatchWrite, Range, Store } from '../store/store.ts';
+import type { CommitItem, Commits } from './commits.ts';
+import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
+import type { Producers } from './producers.ts';
+import type { Tail } from './tail.ts';
+import { startKey } from './topics.ts';
+
+export interface PartitionNeeds {
+  store: Store;
+  clock: Clock;
+  commits: Commits;
+  producers: Producers;
+  tail: Tail;
+  appended: { records: number; bytes: number; batches: number };
+  read: { bytes: number };
+}
+
+// Kafka's default for max.message.bytes: a mirror's upstream takes no more.
+const BATCH_BYTES_MAX = 1024 * 1024 + 12;
+const SCAN_BYTES = 1024 * 1024;
+// One node without elections: the epoch of its leadership never changes.
+const LEADER_EPOCH = 0;
+
+/** The store's number of a partition, unique for ever. */
+export function numberOf(partition: Partition): number {
+  return (partition as LogPartition).number;
+}
+
+export class LogPartition implements Partition {
+  readonly topic: Topic;
+  readonly index: number;
+  readonly number: number;
+  logStart = 0;
+  highWatermark = 0;
+  bytes = 0;
+  readonly #needs: PartitionNeeds;
+  readonly #listeners = new Set<() => void>();
+  // Ahead of the high watermark while a commit is in flight.
+  #nextOffset = 0;
+  #isRemoved = false;
+
+  constructor(needs: PartitionNeeds, topic: Topic, index: number, number: number) {
+    this.#needs = needs;
+    this.topic = topic;
+    this.index = index;
+    this.number = number;
+  }
+
+  /** At the start: nothing below `logStart` can be read, and offsets go on from there at least. */
+  place(logStart: number): void {
+    this.logStart = logStart;
+    this.#endAt(Math.max(this.highWatermark, logStart));
+  }
+
+  /** At the start: the store holds this much. */
+  hold(range: Range): void {
+    if (range.lastOffset >= this.logStart) this.bytes += range.bytes;
+    this.#endAt(Math.max(this.highWatermark, range.lastOffset + 1));
+  }
+
+  #endAt(offset: number): void {
+    this.highWatermark = offset;
+    this.#nextOffset = offset;
+  }
+
+  /** The topic is gone: readers wake up and find out. */
+  remove(): void {
+    this.#isRemoved = true;
+    this.#tellListeners();
+  }
+
+  async append(batch: Buffer): Promise<AppendResult> {
+    const header = checkClientBatch(batch);
+    const failure = this.#needs.store.failure();
+    if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
+    return new Promise((resolve, reject) => {
+      this.#join(new ClientBatch(this, batch, header, resolve, reject), batch.length);
+    });
+  }
+
+  gather(source: BatchSource): Commit {
+    return this.#join(new GatheredBatch(this, source), 0);
+  }
+
+  #join(item: CommitItem, bytes: number): Commit {
+    if (this.#isRemoved) throw this.#removed();
+    return this.#needs.commits.join(item, bytes);
+  }
+
+  /** Gives a batch its offsets, in the commit that has just started. */
+  assign(batch: Buffer, header: BatchHeader): BatchWrite {
+    const firstOffset = this.#nextOffset;
+    const lastOffset = firstOffset + header.lastOffsetDelta;
+    stampOffset(batch, firstOffset, LEADER_EPOCH);
+    this.#nextOffset = lastOffset + 1;
+    if (header.producerId >= 0) {
+      this.#needs.producers.add(this.number, header, firstOffset, this.#needs.clock.wallMs());
+    }
+    return { partition: this.number, firstOffset, lastOffset, maxTimestampMs: header.maxTimestampMs, value: batch };
+  }
+
+  /** Where this batch was appended before, if its producer has sent it before. */
+  duplicateOf(header: BatchHeader): number | undefined {
+    return header.producerId < 0 ? undefined : this.#needs.producers.check(this.number, header);
+  }
+
+  /** The commit that holds this batch is synced. */
+  committed(write: BatchWrite, recordCount: number): void {
+    const { tail, appended } = this.#needs;
+    this.highWatermark = write.lastOffset + 1;
+    this.bytes += write.value.length;
+    appended.records += recordCount;
+    appended.bytes += write.value.length;
+    appended.batches += 1;
+    if (this.#isRemoved) return;
+    tail.add(this.number, write.firstOffset, write.lastOffset, write.value);
+    this.#tellListeners();
+  }
+
+  async read(offset: number, bytesMax: number): Promise<Buffer[]> {
+    this.#checkReadable(offset);
+    if (offset === this.highWatermark) return [];
+    const { tail, store, read } = this.#needs;
+    let batches = tail.read(this.number, offset, bytesMax);
+    if (batches === undefined) {
+      const end = this.highWatermark;
+      const stored = await store.read(this.number, offset, bytesMax).catch((error: unknown) => {
+        // Retention may have removed the segment while it was opened.
+        this.#checkReadable(offset);
+        throw error;
+      });
+      // LevelDB shows what is written and not yet synced: that is not ours to give.
+      batches = stored.filter((batch) => readBatchHeader(batch).baseOffset < end);
+    }
+    for (const batch of batches) read.bytes += batch.length;
+    return batches;
+  }
+
+  #checkReadable(offset: number): void {
+    if (this.#isRemoved) throw this.#removed();
+    if (offset >= this.logStart && offset <= this.highWatermark) return;
+    const text = `offset ${offset} of ${this.topic.name}/${this.index} is not between ${this.logStart} and ${this.highWatermark}`;
+    throw new HeadwaterError('OFFSET_OUT_OF_RANGE', text);
+  }
+
+  #removed(): HeadwaterError {
+    return new HeadwaterError('TOPIC_UNKNOWN', `topic ${this.topic.name} was deleted`);
+  }
+
+  async offsetAtTime(timestampMs: number): Promise<{ offset: number; timestampMs: number } | undefined> {
+    const { store } = this.#needs;
+    let offset = this.logStart;
+    while (offset < this.highWatermark) {
+      const range = await store.rangeAt(this.number, offset);
+      if (range === undefined) return undefined;
+      if (range.maxTimestampMs >= timestampMs) {
+        const found = await this.#findTime(timestampMs, Math.max(offset, range.firstOffset), range.lastOffset);
+        if (found !== undefined) return found;
+      }
+      offset = range.lastOffset + 1;
+    }
+    return undefined;
+  }
+
+  async #findTime(timestampMs: number, from: number, to: number): Promise<{ offset: number; timestampMs: number } | undefined> {
+    let offset = from;
+    while (offset <= to && offset < this.highWatermark) {
+      const batches = await this.read(offset, SCAN_BYTES);
+      if (batches.length === 0) return undefined;
+      for (const batch of batches) {
+        const header = readBatchHeader(batch);
+        offset = header.baseOffset + header.lastOffsetDelta + 1;
+        if (header.maxTimestampMs < timestampMs || isControl(header)) continue;
+        const found = decodeRecords(batch).find((each) => each.timestampMs >= timestampMs && each.offset >= from);
+        if (found !== undefined) return { offset: found.offset, timestampMs: found.timestampMs };
+      }
+    }
+    return undefined;
+  }
+
+  waitBeyond(offset: number, signal?: AbortSignal): Promise<void> {
+    if (this.highWatermark > offset || this.#isRemoved || signal?.aborted === true) return Promise.resolve();
+    return new Promise((resolve) => {
+      const stop = this.onGrowth(() => {
+        if (this.highWatermark > offset || this.#isRemoved) done();
+      });
+      function done(): void {
+        stop();
+        signal?.removeEventListener('abort', done);
+        resolve();
+      }
+      signal?.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  onGrowth(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #tellListeners(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  async deleteRecords(offset: number): Promise<number> {
+    const target = offset === -1 ? this.highWatermark : offset;
+    if (target < 0 || target > this.highWatermark) this.#checkReadable(target);
+    await this.moveStart(target);
+    return this.logStart;
+  }
+
+  /** Raises logStart; on the card on return, so that no offset is ever given twice. Lower targets change nothing. */
+  async moveStart(target: number): Promise<void> {
+    if (target <= this.logStart) return;
+    const { store } = this.#needs;
+    let offset = this.logStart;
+    this.logStart = target;
+    await store.tables.write([[startKey(this.number), Buffer.from(String(target))]]);
+    while (offset < target) {
+      const range = await store.rangeAt(this.number, offset);
+      if (range === undefined || range.lastOffset >= target) return;
+      this.bytes = Math.max(0, this.bytes - range.bytes);
+      offset = range.lastOffset + 1;
+    }
+  }
+
+  producers(): ProducerState[] {
+    return this.#needs.producers.of(this.number).map((each) => ({
+      producerId: each.producerId,
+      producerEpoch: each.producerEpoch,
+      lastSequence: each.batches.at(-1)!.lastSequence,
+      lastTimestampMs: each.lastTimestampMs,
+    }));
+  }
+}
+
+/** Records that the intake has gathered: encoded at the moment the commit starts. */
+class GatheredBatch implements CommitItem {
+  readonly #partition: LogPartition;
+  readonly #source: BatchSource;
+  #write: BatchWrite | undefined;
+  #recordCount = 0;
+
+  constructor(partition: LogPartition, source: BatchSource) {
+    this.#partition = partition;
+    this.#source = source;
+  }
+
+  take(): BatchWrite {
+    const batch = this.#source.take();
+    const header = readBatchHeader(batch);
+    this.#recordCount = header.recordCount;
+    this.#write = this.#partition.assign(batch, header);
+    return this.#write;
+  }
+
+  committed(): void {
+    if (this.#write !== undefined) this.#partition.committed(this.#write, this.#recordCount);
+  }
+
+  failed(): void {
+    // Those who wait for the commit are told by the commit.
+  }
+}
+
+/** A batch as a Kafka client sent it. */
+class ClientBatch implements CommitItem {
+  readonly #partition: LogPartition;
+  readonly #batch: Buffer;
+  readonly #header: BatchHeader;
+  readonly #resolve: (result: AppendResult) => void;
+  readonly #reject: (error: unknown) => void;
+  #write: BatchWrite | undefined;
+  #originalOffset: number | undefined;
+  #refusal: unknown;
+
+  constructor(
+    partition: LogPartition,
+    batch: Buffer,
+    header: BatchHeader,
+    resolve: (result: AppendResult) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#partition = partition;
+    this.#batch = batch;
+    this.#header = header;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  take(): BatchWrite | undefined {
+    try {
+      this.#originalOffset = this.#partition.duplicateOf(this.#header);
+    } catch (error) {
+      this.#refusal = error;
+      return undefined;
+    }
+    if (this.#originalOffset === undefined) this.#write = this.#partition.assign(this.#batch, this.#header);
+    return this.#write;
+  }
+
+  committed(): void {
+    if (this.#write !== undefined) {
+      this.#partition.committed(this.#write, this.#header.recordCount);
+      this.#resolve({ baseOffset: this.#write.firstOffset, isDuplicate: false });
+    } else if (this.#originalOffset !== undefined) {
+      this.#resolve({ baseOffset: this.#originalOffset, isDuplicate: true });
+    } else {
+      this.#reject(this.#refusal);
+    }
+  }
+
+  failed(error: HeadwaterError): void {
+    this.#reject(this.#refusal ?? error);
+  }
+}
+
+/** What Kafka demands of a batch that a client sends (LogValidator). */
+function checkClientBatch(batch: Buffer): BatchHeader {
+  if (batch.length > BATCH_BYTES_MAX) {
+    throw new HeadwaterError('RECORD_TOO_LARGE', `a batch of ${batch.length} bytes where ${BATCH_BYTES_MAX} are allowed`);
+  }
+  const header = checkBatch(batch);
+  if (header.baseOffset !== 0) throw invalid(`base offset ${header.baseOffset} where 0 is demanded`);
+  if (isControl(header)) throw invalid('clients may not write control batches');
+  if (isTransactional(header)) throw invalid('transactions are not served');
+  if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
+    throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
+  }
+  return header;
+}
+
+function invalid(why: string): HeadwaterError {
+  return new HeadwaterError('RECORD_INVALID', `the batch is refused: ${why}`);
+}

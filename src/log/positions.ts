@@ -1,0 +1,100 @@
+// How far an owner has come in a partition: a mirror's progress here, a consumer group's offset later. Kept as rows
+//   position/<owner>/<partition, 8 hex> -> JSON Position
+// in memory all of them (owners times partitions), on the card at once when asked, else many together every ten seconds.
+
+import type { Clock, Timer } from '../clock.ts';
+import { messageOf } from '../errors.ts';
+import type { Change, Tables } from '../store/store.ts';
+import type { Trace } from '../trace.ts';
+import type { Partition, Position, Positions } from './log.ts';
+
+const PREFIX = 'position/';
+const LAZY_MS = 10_000;
+
+export interface PositionsRoom extends Positions {
+  /** The lowest offset that a pinning owner still needs; undefined when nobody pins the partition. */
+  lowestPinned(partition: number): number | undefined;
+  /** Removes all positions of a partition that is gone. */
+  forget(partition: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function loadPositions(
+  tables: Tables,
+  numberOf: (partition: Partition) => number,
+  clock: Clock,
+  trace: Trace,
+): Promise<PositionsRoom> {
+  const positions = new Map<string, Position>();
+  const dirty = new Set<string>();
+  const pins = new Map<number, Set<string>>();
+  let timer: Timer | undefined;
+
+  for await (const [key, value] of tables.entries(PREFIX)) {
+    positions.set(key, JSON.parse(value.toString('utf8')) as Position);
+  }
+
+  async function flush(): Promise<void> {
+    timer?.cancel();
+    timer = undefined;
+    const changes = [...dirty].map((key): Change => [key, encode(positions.get(key))]);
+    dirty.clear();
+    await tables.write(changes);
+  }
+
+  function flushLater(): void {
+    timer ??= clock.after(LAZY_MS, () => {
+      flush().catch((error: unknown) => trace.error('positions were not written', { reason: messageOf(error) }));
+    });
+  }
+
+  return {
+    get: (owner, partition) => positions.get(keyOf(owner, numberOf(partition))),
+    async set(owner, partition, position, durable) {
+      const key = keyOf(owner, numberOf(partition));
+      positions.set(key, position);
+      dirty.add(key);
+      if (durable) await flush();
+      else flushLater();
+    },
+    pin(owner, partition) {
+      const number = numberOf(partition);
+      const owners = pins.get(number);
+      if (owners === undefined) pins.set(number, new Set([owner]));
+      else owners.add(owner);
+    },
+    unpin(owner, partition) {
+      pins.get(numberOf(partition))?.delete(owner);
+    },
+    lowestPinned(partition) {
+      let lowest: number | undefined;
+      for (const owner of pins.get(partition) ?? []) {
+        lowest = Math.min(lowest ?? Infinity, positions.get(keyOf(owner, partition))?.offset ?? 0);
+      }
+      return lowest;
+    },
+    async forget(partition) {
+      const suffix = `/${hex(partition)}`;
+      pins.delete(partition);
+      for (const key of positions.keys()) {
+        if (!key.endsWith(suffix)) continue;
+        positions.delete(key);
+        dirty.add(key);
+      }
+      await flush();
+    },
+    close: flush,
+  };
+}
+
+function keyOf(owner: string, partition: number): string {
+  return `${PREFIX}${owner}/${hex(partition)}`;
+}
+
+function hex(partition: number): string {
+  return partition.toString(16).padStart(8, '0');
+}
+
+function encode(position: Position | undefined): Buffer | null {
+  return position === undefined ? null : Buffer.from(JSON.stringify(position));
+}

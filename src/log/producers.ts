@@ -1,0 +1,161 @@
+// What the log remembers of idempotent producers, by Kafka's rules (ProducerStateManager, KIP-98, KIP-360): for each
+// partition and producer id the epoch and the last five batches. A batch that was sent before is answered with its
+// original offset; a gap is SEQUENCE_OUT_OF_ORDER; an older epoch is PRODUCER_FENCED. A producer that is not known may
+// begin with any sequence. Entries go a day after their last append by our own clock, and the oldest go when there are
+// too many. They lie on the card twice: in the batches themselves, and as a snapshot of marks at each roll of a segment.
+
+import { HeadwaterError } from '../errors.ts';
+import type { BatchHeader } from '../formats/batch.ts';
+import type { Change } from '../store/store.ts';
+
+interface SentBatch {
+  baseSequence: number;
+  lastSequence: number;
+  baseOffset: number;
+  lastOffset: number;
+}
+
+export interface Producer {
+  producerId: number;
+  producerEpoch: number;
+  /** Newest last, five at most. */
+  batches: SentBatch[];
+  lastTimestampMs: number;
+  /** By our wall clock. */
+  appendedMs: number;
+}
+
+const BATCHES_KEPT = 5;
+const SEQUENCE_COUNT = 2 ** 31;
+const EXPIRY_MS = 24 * 60 * 60 * 1000;
+/** Producers remembered over all partitions. The one that was silent longest is forgotten first. */
+const PRODUCERS_MAX = 10_000;
+const MARK_PREFIX = 'producers/';
+
+export interface Producers {
+  /** Offset at which this batch was appended before; undefined when it is new. Throws SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED. */
+  check(partition: number, header: BatchHeader): number | undefined;
+  /** Remembers a batch that passed `check`. */
+  add(partition: number, header: BatchHeader, baseOffset: number, nowMs: number): void;
+  of(partition: number): Producer[];
+  forget(partition: number): void;
+  expire(nowMs: number): void;
+  /** One mark a partition with all that is known. */
+  snapshot(): Change[];
+  /** Puts a snapshot under what was replayed from the batches since. */
+  restore(marks: Iterable<[key: string, value: Buffer]>): void;
+}
+
+export function createProducers(): Producers {
+  // In order of the last append: each add moves its entry to the end.
+  const entries = new Map<string, { partition: number; producer: Producer }>();
+  const snapshotted = new Set<number>();
+
+  function keyOf(partition: number, producerId: number): string {
+    return `${partition}/${producerId}`;
+  }
+
+  function of(partition: number): Producer[] {
+    return [...entries.values()].filter((each) => each.partition === partition).map((each) => each.producer);
+  }
+
+  return {
+    check(partition, header) {
+      const known = entries.get(keyOf(partition, header.producerId))?.producer;
+      return known === undefined ? undefined : checkAgainst(known, header);
+    },
+    add(partition, header, baseOffset, nowMs) {
+      const key = keyOf(partition, header.producerId);
+      const known = entries.get(key)?.producer;
+      entries.delete(key);
+      entries.set(key, { partition, producer: advanced(known, header, baseOffset, nowMs) });
+      for (const oldest of entries.keys()) {
+        if (entries.size <= PRODUCERS_MAX) break;
+        entries.delete(oldest);
+      }
+    },
+    of,
+    forget(partition) {
+      for (const [key, each] of entries) if (each.partition === partition) entries.delete(key);
+    },
+    expire(nowMs) {
+      for (const [key, { producer }] of entries) if (nowMs - producer.appendedMs > EXPIRY_MS) entries.delete(key);
+    },
+    snapshot() {
+      const byPartition = new Map<number, Producer[]>();
+      for (const { partition, producer } of entries.values()) {
+        const list = byPartition.get(partition);
+        if (list === undefined) byPartition.set(partition, [producer]);
+        else list.push(producer);
+      }
+      const changes: Change[] = [];
+      for (const partition of snapshotted) if (!byPartition.has(partition)) changes.push([`${MARK_PREFIX}${partition}`, null]);
+      snapshotted.clear();
+      for (const [partition, producers] of byPartition) {
+        snapshotted.add(partition);
+        changes.push([`${MARK_PREFIX}${partition}`, Buffer.from(JSON.stringify(producers))]);
+      }
+      return changes;
+    },
+    restore(marks) {
+      for (const [key, value] of marks) {
+        if (!key.startsWith(MARK_PREFIX)) continue;
+        const partition = Number(key.slice(MARK_PREFIX.length));
+        snapshotted.add(partition);
+        for (const earlier of JSON.parse(value.toString('utf8')) as Producer[]) {
+          const entryKey = keyOf(partition, earlier.producerId);
+          const replayed = entries.get(entryKey)?.producer;
+          entries.set(entryKey, { partition, producer: replayed === undefined ? earlier : joined(earlier, replayed) });
+        }
+      }
+    },
+  };
+}
+
+/** The original offset, or undefined: next in sequence. */
+function checkAgainst(known: Producer, header: BatchHeader): number | undefined {
+  const { producerEpoch, baseSequence } = header;
+  const lastSequence = sequenceAfter(baseSequence, header.lastOffsetDelta);
+  if (producerEpoch === known.producerEpoch) {
+    const same = known.batches.find((each) => each.baseSequence === baseSequence && each.lastSequence === lastSequence);
+    if (same !== undefined) return same.baseOffset;
+  }
+  if (producerEpoch < known.producerEpoch) {
+    throw new HeadwaterError('PRODUCER_FENCED', `epoch ${producerEpoch} of producer ${header.producerId} is below ${known.producerEpoch}`);
+  }
+  const expected = producerEpoch === known.producerEpoch ? sequenceAfter(known.batches.at(-1)!.lastSequence, 1) : 0;
+  if (baseSequence === expected) return undefined;
+  const text = `sequence ${baseSequence} of producer ${header.producerId} where ${expected} comes next`;
+  throw new HeadwaterError('SEQUENCE_OUT_OF_ORDER', text);
+}
+
+function advanced(known: Producer | undefined, header: BatchHeader, baseOffset: number, nowMs: number): Producer {
+  const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header;
+  const batch: SentBatch = {
+    baseSequence,
+    lastSequence: sequenceAfter(baseSequence, lastOffsetDelta),
+    baseOffset,
+    lastOffset: baseOffset + lastOffsetDelta,
+  };
+  const earlier = known?.producerEpoch === producerEpoch ? known.batches : [];
+  return {
+    producerId,
+    producerEpoch,
+    batches: [...earlier, batch].slice(-BATCHES_KEPT),
+    lastTimestampMs: header.maxTimestampMs,
+    appendedMs: nowMs,
+  };
+}
+
+/** A snapshot's entry followed by what was replayed; batches that both know are taken once. */
+function joined(earlier: Producer, replayed: Producer): Producer {
+  if (earlier.producerEpoch !== replayed.producerEpoch) return replayed;
+  const first = replayed.batches[0]!.baseOffset;
+  const before = earlier.batches.filter((each) => each.lastOffset < first);
+  return { ...replayed, batches: [...before, ...replayed.batches].slice(-BATCHES_KEPT) };
+}
+
+/** Sequences are int32 without a sign bit: 0 comes after 2^31 - 1. */
+function sequenceAfter(sequence: number, count: number): number {
+  return (sequence + count) % SEQUENCE_COUNT;
+}

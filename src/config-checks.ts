@@ -1,0 +1,133 @@
+// What valibot does not see: names that are no setting, and values that contradict one another.
+
+import type * as v from 'valibot';
+import { configSchema, type ConfigValue } from './config-schema.ts';
+import { shapeOf } from './config-setting.ts';
+import type { ConfigPath, Problem } from './config-source.ts';
+import { formatAddress, isLoopback, isRefusal, nearest, parseTopicName, quote, type Address } from './config-units.ts';
+
+/** Names that are no setting, and lists where a group should be: valibot would pass over them. */
+export function strayNames(schema: v.GenericSchema, value: unknown, path: ConfigPath): Problem[] {
+  const shape = shapeOf(schema);
+  if (shape.kind === 'leaf' || typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value) && shape.kind !== 'list') {
+    // To valibot a list is an object, too.
+    return [{ path, message: `must be a group of settings, not ${quote(value)}` }];
+  }
+  if (!Array.isArray(value) && shape.kind === 'list') return [];
+  const problems: Problem[] = [];
+  for (const [key, inner] of Object.entries(value)) {
+    const step = shape.kind === 'list' ? Number(key) : key;
+    const at = [...path, step];
+    if (shape.kind === 'list') problems.push(...strayNames(shape.item, inner, at));
+    else if (shape.kind === 'map') problems.push(...strayInMap(shape.value, key, inner, at));
+    else {
+      const known = shape.entries.get(key);
+      if (known === undefined) problems.push({ path: at, isName: true, message: strayMessage(key, shape.entries) });
+      else problems.push(...strayNames(known, inner, at));
+    }
+  }
+  return problems;
+}
+
+function strayInMap(schema: v.GenericSchema, key: string, value: unknown, path: ConfigPath): Problem[] {
+  // valibot leaves these three out without a word, so that no prototype can be touched.
+  const isForbidden = key === '__proto__' || key === 'prototype' || key === 'constructor';
+  if (isForbidden) return [{ path, isName: true, message: 'is a name that cannot be used here' }];
+  return strayNames(schema, value, path);
+}
+
+function strayMessage(key: string, entries: ReadonlyMap<string, v.GenericSchema>): string {
+  const meant = nearest(key, entries.keys());
+  if (meant !== undefined) return `is not a setting, did you mean ${meant}?`;
+  const elsewhere = findNamed(configSchema, key, '');
+  if (elsewhere !== undefined) return `is not a setting here, did you mean ${elsewhere}?`;
+  return `is not a setting; there are ${[...entries.keys()].join(', ')}`;
+}
+
+function findNamed(schema: v.GenericSchema, key: string, prefix: string): string | undefined {
+  const shape = shapeOf(schema);
+  if (shape.kind === 'list') return findNamed(shape.item, key, `${prefix}[]`);
+  if (shape.kind === 'map') return findNamed(shape.value, key, `${prefix}.NAME`);
+  if (shape.kind === 'leaf') return undefined;
+  for (const [name, inner] of shape.entries) {
+    const at = prefix === '' ? name : `${prefix}.${name}`;
+    if (name === key) return at;
+    const deeper = findNamed(inner, key, at);
+    if (deeper !== undefined) return deeper;
+  }
+  return undefined;
+}
+
+/**
+ * What each value alone cannot tell. `isSound` says whether the value at a place, and all that holds it, was found good
+ * so far: only such values are compared.
+ */
+export function contradictions(value: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
+  const problems: Problem[] = [...openDoors(value, isSound)];
+  if (isSound(['topics'])) problems.push(...Object.keys(value.topics).flatMap(topicName));
+  if (isSound(['serial'])) problems.push(...repeats(value.serial, ['serial', 'path'], isSound));
+  if (isSound(['mirror'])) {
+    problems.push(...repeats(value.mirror, ['mirror', 'name'], isSound));
+    for (const [index, entry] of value.mirror.entries()) {
+      const path = ['mirror', index, 'rename'];
+      if (isSound(path)) problems.push(...strayInTemplate(entry.rename, path));
+    }
+  }
+  return problems;
+}
+
+function topicName(name: string): Problem[] {
+  const message = "is not a topic's name: letters, digits, dot, underscore, hyphen; at most 249";
+  return isRefusal(parseTopicName(name)) ? [{ path: ['topics', name], isName: true, message }] : [];
+}
+
+const DOORS = ['mqtt', 'kafka', 'http'] as const;
+
+function openDoors(value: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
+  const problems: Problem[] = [];
+  const taken = new Map<string, string>();
+  for (const door of DOORS) {
+    const path = [door, 'listen'];
+    if (!isSound(path) || !isSound([door, 'insecure'])) continue;
+    const { listen, insecure } = value[door];
+    if (listen === undefined) continue;
+    if (!isLoopback(listen.host) && !insecure) problems.push({ path, message: exposed(listen, door) });
+    const other = taken.get(formatAddress(listen));
+    const isSame = other !== undefined && listen.port !== 0;
+    if (isSame) problems.push({ path, message: `is the same address as ${other}.listen` });
+    taken.set(formatAddress(listen), door);
+  }
+  return problems;
+}
+
+function exposed(listen: Address, door: string): string {
+  return (
+    `${formatAddress(listen)} is an address that other machines reach, and nobody is asked for a password: ` +
+    `keep 127.0.0.1, or set ${door}.insecure: true if everybody on that network may use it`
+  );
+}
+
+function repeats<K extends string>(
+  entries: readonly Record<K, string>[],
+  [list, key]: readonly [string, K],
+  isSound: (path: ConfigPath) => boolean,
+): Problem[] {
+  const problems: Problem[] = [];
+  const first = new Map<string, number>();
+  for (const [index, entry] of entries.entries()) {
+    const path = [list, index, key];
+    if (!isSound(path)) continue;
+    const earlier = first.get(entry[key]);
+    if (earlier === undefined) first.set(entry[key], index);
+    else problems.push({ path, message: `is the same as that of ${list}[${earlier}]` });
+  }
+  return problems;
+}
+
+function strayInTemplate(template: string, path: ConfigPath): Problem[] {
+  const rest = template.replaceAll('{node}', '').replaceAll('{topic}', '');
+  if (/^[\w.-]*$/.test(rest)) return [];
+  const allowed = 'letters, digits, dots, underscores, hyphens, {node} and {topic}';
+  return [{ path, message: `may hold ${allowed}, not ${quote(template)}` }];
+}

@@ -1,0 +1,254 @@
+// Every setting of headwater.yaml, once: its name, what it does and costs, its bounds and its default. The checks, the
+// sample file (deploy/headwater.yaml), docs/config.md and the environment's names all come from this schema. Defaults
+// are in the form people write (`100ms`, `8GiB`); the schema's output is in plain numbers, named by unit in config.ts.
+
+import type * as v from 'valibot';
+import { byDefault, bytes, duration, flag, group, integer, list, listOfSome } from './config-setting.ts';
+import { map, oneOf, optional, required, scalar, section, text } from './config-setting.ts';
+import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
+import { parseInteger, parseListen, parseNodeName, parseTopicName, quote, type Parsed } from './config-units.ts';
+
+const DAY_MS = 86_400_000;
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+const listen = scalar('HOST:PORT, or off', parseListen);
+const topicName = scalar("topic's name", parseTopicName);
+const shortName = scalar('letters, digits, dots, underscores, hyphens', parseNodeName);
+const template = text('template', 1024);
+const address = scalar('HOST:PORT', (input): Parsed<string> => {
+  const parsed = parseAddress(input);
+  return isRefusal(parsed) ? parsed : formatAddress(parsed);
+});
+const configText = scalar('text', (input): Parsed<string> => {
+  if (typeof input === 'string' || typeof input === 'number' || typeof input === 'boolean') return String(input);
+  return { refused: `must be text, not ${quote(input)}` };
+});
+const retention = scalar('duration, 1s to 3650d, or never', (input) => {
+  return parseDurationOrNever(input, { min: 1000, max: 3650 * DAY_MS });
+});
+const retentionBytes = scalar('size, 1MiB to 16TiB, or none', (input) => {
+  return parseBytesOrNone(input, { min: MIB, max: 16 * 1024 * GIB });
+});
+
+function insecure(risk: string) {
+  const doc =
+    'Allows `listen` to be an address that other machines reach, although nobody is asked for a password. ' +
+    `Anybody who reaches the port can then ${risk}.`;
+  return byDefault(flag, false, doc);
+}
+
+const node = section('This node.', {
+  name: optional(
+    shortName,
+    'the host name',
+    'Tells this node from others upstream. Choose it once: the topics upstream bear it.',
+    'pump-7',
+  ),
+});
+
+const data = section('What is kept on the card.', {
+  dir: byDefault(
+    text('path', 4096),
+    './data',
+    'The folder of the log. One headwater owns it at a time.',
+    '/var/lib/headwater',
+  ),
+  budget: optional(
+    bytes(128 * MIB, 16 * 1024 * GIB),
+    '8GiB, or half of the disk where that is less',
+    'Bytes that the folder may take. When they are reached the oldest records go, sent or not, and it is said.',
+    '8GiB',
+  ),
+});
+
+const commit = section('How often the card is written. A sync wears a card by about 17 kB, whatever it carries.', {
+  interval: byDefault(
+    duration(1, 60_000),
+    '100ms',
+    'One commit may be made in each interval on average. A longer one spares the card, and lets a lone publisher ' +
+      'wait longer once the burst is used up. A commit of 64 KiB or more is free.',
+  ),
+  burst: byDefault(
+    duration(0, DAY_MS),
+    '5m',
+    'Commits that were not made are saved up to this time, and may then be made without waiting.',
+  ),
+});
+
+const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is on the card.', {
+  listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
+  insecure: insecure('publish and subscribe'),
+  packetMax: byDefault(
+    bytes(1024, 8 * MIB),
+    '1MB',
+    'Longest packet taken from a client; a longer one ends its connection before it is buffered. Above 1MB, a Kafka ' +
+      'upstream with its own defaults refuses the record.',
+  ),
+  clients: byDefault(
+    integer(1, 20_000),
+    1000,
+    'Connections at a time; more are refused. Each costs about 25 kB of memory.',
+  ),
+});
+
+const kafka = section('Kafka clients on the site read and write the log here.', {
+  listen: byDefault(listen, '127.0.0.1:9092', 'Where Kafka clients connect; `off` opens no port.'),
+  insecure: insecure('read, write and delete every topic'),
+  advertise: optional(
+    address,
+    'the address that the client connected to',
+    'The address that clients are told to come back to, where containers or port forwarding hide the true one.',
+    'pump-7.local:9092',
+  ),
+  clients: byDefault(integer(1, 5000), 100, 'Connections at a time; more are refused.'),
+});
+
+const http = section('Status page, health checks, metrics, and topics over REST.', {
+  listen: byDefault(
+    listen,
+    '127.0.0.1:8880',
+    'Where browsers, Prometheus and the command line connect; `off` opens no port.',
+  ),
+  insecure: insecure('see the status, and read, write and delete every topic'),
+  hosts: byDefault(
+    list(text('host name', 253)),
+    [],
+    'Names by which this node may be asked for, besides `localhost` and plain addresses. Requests for other names ' +
+      'are refused, so that a page on the internet cannot reach in through the browser of somebody on the site.',
+    ['pump-7.local'],
+  ),
+});
+
+const serialKey = group({
+  field: required(integer(1, 1000), 'Which field of the line is the key, counted from 1.', 1),
+  separator: byDefault(text('1 to 8 characters', 8), ',', 'What stands between fields.'),
+});
+
+const serialPort = group({
+  path: required(
+    text('path of a device', 4096),
+    'The device. Names under /dev/serial/by-id stay the same when ports are plugged in another order.',
+    '/dev/serial/by-id/usb-boiler',
+  ),
+  topic: required(topicName, "The log's topic that the records go to.", 'boiler'),
+  name: optional(shortName, 'the last part of the path', "The port's name in records, status and metrics.", 'boiler'),
+  baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line.'),
+  dataBits: byDefault(oneOf([5, 6, 7, 8]), 8, 'Data bits of a character.'),
+  parity: byDefault(oneOf(['none', 'even', 'odd', 'mark', 'space']), 'none', 'Parity bit of a character.'),
+  stopBits: byDefault(oneOf([1, 1.5, 2]), 1, 'Stop bits of a character.'),
+  framing: byDefault(oneOf(['lines']), 'lines', 'How records are told apart: one record a line.'),
+  delimiter: byDefault(text('1 to 8 characters', 8), '\n', 'What ends a line.'),
+  encoding: byDefault(
+    oneOf(['utf8', 'latin1', 'raw']),
+    'utf8',
+    "The device's character set. `latin1` is turned into UTF-8; `raw` keeps the bytes as they come.",
+  ),
+  lineMax: byDefault(bytes(16, MIB), '64KiB', 'Longest line. Each port may hold this much memory.'),
+  overlong: byDefault(
+    oneOf(['drop', 'cut']),
+    'drop',
+    '`drop` leaves out a line that is longer, `cut` keeps its beginning; both are counted.',
+  ),
+  key: optional(
+    serialKey,
+    "the port's name is the key",
+    "Takes a record's key from the line, so that each sensor behind the port keeps its own order over partitions.",
+  ),
+});
+
+const route = group({
+  mqtt: required(
+    text('MQTT filter', 1024),
+    'Which messages the rule takes: an MQTT filter, whose wildcards may have names (`+line`, `#rest`).',
+    'plant/+line/+machine/#',
+  ),
+  topic: required(template, "The log's topic they go to; may use the names, as in `{line}`.", 'readings'),
+  key: optional(template, 'the MQTT topic', "The record's key; may use the names.", '{line}/{machine}'),
+  partition: optional(
+    integer(0, 4095),
+    'chosen by the key, as Kafka clients do',
+    'Sends everything to this partition.',
+    0,
+  ),
+  node: byDefault(flag, false, 'Adds the name of this node as the header `node`.'),
+  headers: optional(map(template), 'none', 'More headers; the values may use the names.', { line: '{line}' }),
+});
+
+const topic = group({
+  partitions: byDefault(
+    integer(1, 4096),
+    1,
+    'Order holds within a partition; more of them let more consumers share the work.',
+    4,
+  ),
+  retention: byDefault(
+    retention,
+    '7d',
+    'Older records are removed, a whole segment at a time. What a mirror has not sent stays.',
+  ),
+  retentionBytes: byDefault(
+    retentionBytes,
+    'none',
+    'While a partition holds more than this, its oldest records are removed.',
+    '2GiB',
+  ),
+});
+
+const mirror = group({
+  name: required(
+    shortName,
+    'Its name in status and metrics, and of its progress on the card: a mirror that is renamed begins again.',
+    'dc',
+  ),
+  bootstrap: required(listOfSome(address), 'Kafka brokers to ask first.', ['kafka-1.dc.example:9092']),
+  topics: byDefault(
+    listOfSome(text('name or pattern', 249)),
+    ['*'],
+    'Which topics are sent: names, or patterns with `*`.',
+  ),
+  rename: byDefault(
+    text('template', 249),
+    '{node}.{topic}',
+    "The topic's name upstream. `{topic}` alone lets several nodes share a topic.",
+  ),
+  create: section('Topics that are missing upstream.', {
+    allowed: byDefault(flag, true, 'Creates them; otherwise their partitions wait until somebody does.'),
+    replicationFactor: byDefault(
+      scalar('-1, or 1 to 32', (input) => parseInteger(input, { min: -1, max: 32 })),
+      -1,
+      "Copies that the upstream keeps; -1 is the upstream's own default.",
+    ),
+    configs: byDefault(map(configText), {}, "Settings of the created topics, by Kafka's names.", {
+      'retention.ms': '2592000000',
+    }),
+  }),
+});
+
+export const configSchema = group({
+  node,
+  data,
+  commit,
+  mqtt,
+  kafka,
+  http,
+  serial: byDefault(
+    list(serialPort),
+    [],
+    'Serial ports. A port may be missing at the start, and may be unplugged and plugged in again at any time.',
+  ),
+  routes: byDefault(
+    list(route),
+    [],
+    'Where MQTT messages go: the first rule that fits decides. Without rules everything goes to the topic `mqtt`, ' +
+      'with the MQTT topic as key. With rules, what none of them takes is delivered to MQTT subscribers only.',
+  ),
+  topics: byDefault(map(topic), {}, 'Settings of topics, by name. A topic that is not named here has the defaults.'),
+  mirror: byDefault(list(mirror), [], 'Kafka clusters that everything is sent to, exactly once.'),
+  log: section('Diagnostics, one line an event, on standard output.', {
+    level: byDefault(oneOf(['debug', 'info', 'warn', 'error']), 'info', 'The least important lines that are printed.'),
+  }),
+});
+
+/** What the schema makes of a file: plain numbers, defaults filled in. */
+export type ConfigValue = v.InferOutput<typeof configSchema>;

@@ -102,7 +102,9 @@ export function createGathering(needs: GatheringNeeds): Gathering {
     batch.builder.add(timestampMs, key, value, headers);
     // A batch joins its commit with the first record in it: the commit may start, and take it, at any later turn.
     batch.commit ??= join(feeder, batch);
-    bytes += batch.builder.bytes - bytesBefore;
+    const grown = batch.builder.bytes - bytesBefore;
+    bytes += grown;
+    batch.commit.grow(grown);
     return batch.commit;
   }
 

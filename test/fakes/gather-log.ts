@@ -50,6 +50,7 @@ export function gatherLog(): GatherLog {
     const marks: [string, Buffer | null][] = [];
     let outcome: [HeadwaterError | undefined] | undefined;
     const commit: Commit = {
+      grow: () => undefined,
       whenDone: (callback) => void (outcome === undefined ? callbacks.push(callback) : callback(...outcome)),
       done: () => new Promise((resolve, reject) => commit.whenDone((error) => (error ? reject(error) : resolve()))),
     };

@@ -1,0 +1,80 @@
+// Retention: topics' own rules, what mirrors pin, and the budget above all of them.
+
+import { afterEach, expect, test } from 'vitest';
+import type { LogNeeds, Partition } from '../../src/log/log.ts';
+import { batchOf, numbersOf, openLogFolder, readAll, type OpenLogFolder } from './open-log.ts';
+
+let opened: OpenLogFolder;
+afterEach(() => opened.remove());
+
+async function open(needs: Partial<LogNeeds>): Promise<void> {
+  opened = await openLogFolder({ retentionIntervalMs: 5, ...needs });
+}
+
+async function fill(partition: Partition, count: number, timestampMs = Date.now()): Promise<void> {
+  for (let done = 0; done < count; done += 1) {
+    await partition.append(batchOf(partition.highWatermark, 1, { bytes: 3000, timestampMs }));
+  }
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+test('a partition above its bytes loses its oldest segments, and their space comes back', async () => {
+  await open({});
+  const topic = await opened.log.createTopic('t', { retentionBytes: 500_000 });
+  const [partition] = topic.partitions as [Partition];
+  await fill(partition, 600);
+  await until(() => partition.bytes < 900_000 && opened.store.sealed().length <= 3);
+  expect(partition.bytes).toBeGreaterThan(500_000);
+  expect(numbersOf(await readAll(partition)).at(-1)).toBe(599);
+  expect((await readAll(partition))[0]!.offset).toBe(partition.logStart);
+});
+
+test('old records go by their time, young ones stay', async () => {
+  await open({});
+  const topic = await opened.log.createTopic('t', { retentionMs: 60_000 });
+  const [partition] = topic.partitions as [Partition];
+  await fill(partition, 200, Date.now() - 120_000);
+  await fill(partition, 200);
+  await until(() => partition.logStart > 0 && opened.store.sealed().length <= 3);
+  expect(numbersOf(await readAll(partition)).slice(-200)[0]).toBe(200);
+});
+
+test('what a mirror has not sent is kept until it is sent', async () => {
+  await open({});
+  const topic = await opened.log.createTopic('t', { retentionBytes: 0 });
+  const [partition] = topic.partitions as [Partition];
+  opened.log.positions.pin('mirror/dc', partition);
+  await opened.log.positions.set('mirror/dc', partition, { offset: 10 }, true);
+  await fill(partition, 300);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(partition.logStart).toBeLessThanOrEqual(10);
+  await opened.log.positions.set('mirror/dc', partition, { offset: 300 }, false);
+  await until(() => partition.logStart > 200);
+  expect(opened.log.status().droppedUnsent).toEqual({ batches: 0, bytes: 0 });
+});
+
+test('the budget removes even what is unsent, and says so', async () => {
+  await open({ budgetBytes: 1_000_000 });
+  const topic = await opened.log.createTopic('t');
+  const [partition] = topic.partitions as [Partition];
+  opened.log.positions.pin('mirror/dc', partition);
+  await fill(partition, 600);
+  await until(() => opened.store.diskBytes() < 1_000_000);
+  expect(partition.logStart).toBeGreaterThan(0);
+  expect(opened.log.status().droppedUnsent.batches).toBeGreaterThan(100);
+  expect(numbersOf(await readAll(partition)).at(-1)).toBe(599);
+});
+
+test('positions survive a restart', async () => {
+  await open({});
+  const [partition] = opened.log.ensureTopic('t').partitions as [Partition];
+  await opened.log.positions.set('mirror/dc', partition, { offset: 3, state: { producerId: 5 } }, true);
+  await opened.log.positions.set('mirror/b', partition, { offset: 4 }, false);
+  await opened.reopen();
+  const [again] = opened.log.topic('t')!.partitions as [Partition];
+  expect(opened.log.positions.get('mirror/dc', again)).toEqual({ offset: 3, state: { producerId: 5 } });
+  expect(opened.log.positions.get('mirror/b', again)).toEqual({ offset: 4 });
+});

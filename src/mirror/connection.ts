@@ -1,0 +1,195 @@
+// One connection to one broker: requests go out in order and are answered in order. A request that is not answered in
+// time ends the connection, because every later answer stands behind it. An ended connection is never used again; what
+// was unanswered on it has an unknown outcome.
+
+import type { Socket } from 'node:net';
+import type { Clock, Timer } from '../clock.ts';
+import { HeadwaterError, messageOf } from '../errors.ts';
+import { apiVersions } from '../formats/kafka/18-api-versions.ts';
+import { KafkaError, nameOfError } from '../formats/kafka/codes.ts';
+import { correlationIdOf, decodeResponse, encodeRequest } from '../formats/kafka/envelope.ts';
+import { FrameSplitter } from '../formats/kafka/framing.ts';
+import type { Api, RequestDraft, ResponseOf, Versions } from '../formats/kafka/schema.ts';
+
+/** Opens a socket and resolves when it can be written to. The seam for TLS; a login follows on the open connection. */
+export type Connect = (target: Target, signal: AbortSignal) => Promise<Socket>;
+
+export interface Target {
+  host: string;
+  port: number;
+}
+
+export interface ConnectionNeeds {
+  target: Target;
+  clientId: string;
+  connect: Connect;
+  clock: Clock;
+  connectTimeoutMs: number;
+  /** Called once, when the connection has ended, whoever ended it. */
+  onEnd: (error: HeadwaterError) => void;
+}
+
+export interface Connection {
+  readonly isOpen: boolean;
+  /** True when the broker answers that API in a version that headwater speaks. */
+  supports(api: Api): boolean;
+  /**
+   * Sends one request in the highest common version. Throws NOT_REACHABLE when the connection ends first or the broker
+   * lacks the API, TIMED_OUT when the answer takes longer than `timeoutMs`: then the outcome is unknown.
+   */
+  request<A extends Api>(api: A, message: RequestDraft<A>, timeoutMs: number): Promise<ResponseOf<A>>;
+  end(why: string): void;
+}
+
+interface Pending {
+  correlationId: number;
+  timer: Timer;
+  resolve: (frame: Buffer) => void;
+  reject: (error: HeadwaterError) => void;
+}
+
+/** An answer above this is none: fetches ask for 1 MiB, and a batch that was sent is far smaller. */
+const FRAME_BYTES_MAX = 32 * 1024 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+/** Opens a connection and asks the broker for its versions. Throws NOT_REACHABLE, TIMED_OUT. */
+export async function openConnection(needs: ConnectionNeeds): Promise<Connection> {
+  const where = `${needs.target.host}:${needs.target.port}`;
+  const socket = await openSocket(needs, where);
+  const versions = new Map<number, Versions>();
+  const wire = attach(socket, needs, where);
+
+  const connection: Connection = {
+    get isOpen() {
+      return wire.isOpen();
+    },
+    supports: (api) => commonVersion(versions, api) !== undefined,
+    async request(api, message, timeoutMs) {
+      const version = commonVersion(versions, api);
+      if (version === undefined) throw unreachable(`${where} does not support ${api.name}`);
+      return decode(api, version, await wire.send(api, version, message, timeoutMs));
+    },
+    end: (why) => wire.end(why),
+  };
+
+  function decode<A extends Api>(api: A, version: number, frame: Buffer): ResponseOf<A> {
+    try {
+      return decodeResponse(api, version, frame);
+    } catch (error) {
+      wire.end(`its answer to ${api.name} can't be read: ${messageOf(error)}`);
+      throw unreachable(`${where}: ${api.name} can't be read`, error);
+    }
+  }
+
+  try {
+    for (const [key, range] of await askVersions(wire, needs.connectTimeoutMs)) versions.set(key, range);
+  } catch (error) {
+    wire.end('its versions are not known');
+    throw unreachable(`${where}: ApiVersions failed: ${messageOf(error)}`, error);
+  }
+  return connection;
+}
+
+async function openSocket(needs: ConnectionNeeds, where: string): Promise<Socket> {
+  const abort = new AbortController();
+  const timer = needs.clock.after(needs.connectTimeoutMs, () => abort.abort());
+  try {
+    const socket = await needs.connect(needs.target, abort.signal);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    return socket;
+  } catch (error) {
+    const why = abort.signal.aborted ? `no connection within ${needs.connectTimeoutMs} ms` : messageOf(error);
+    throw unreachable(`${where}: ${why}`, error);
+  } finally {
+    timer.cancel();
+  }
+}
+
+interface Wire {
+  isOpen(): boolean;
+  send<A extends Api>(api: A, version: number, message: RequestDraft<A>, timeoutMs: number): Promise<Buffer>;
+  end(why: string): void;
+}
+
+/** Frames out, frames in, in order. */
+function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
+  const pending: Pending[] = [];
+  const frames = new FrameSplitter(FRAME_BYTES_MAX);
+  let correlationId = 0;
+  let isOpen = true;
+
+  function fail(error: HeadwaterError): void {
+    if (!isOpen) return;
+    isOpen = false;
+    socket.destroy();
+    for (const { timer, reject } of pending.splice(0)) {
+      timer.cancel();
+      reject(error);
+    }
+    needs.onEnd(error);
+  }
+
+  function onFrame(frame: Buffer): void {
+    const first = pending.shift();
+    if (first === undefined || correlationIdOf(frame) !== first.correlationId) {
+      if (first !== undefined) pending.unshift(first);
+      fail(unreachable(`${where} answered what was not asked`));
+      return;
+    }
+    first.timer.cancel();
+    first.resolve(frame);
+  }
+
+  socket.on(
+    'data',
+    frameReader(onFrame, (size) => fail(unreachable(`${where} sent a frame of ${size} bytes`))),
+  );
+  socket.on('error', (error) => fail(unreachable(`${where}: ${error.message}`, error)));
+  socket.on('close', () => fail(unreachable(`${where} closed the connection`)));
+
+  if (socket.destroyed) fail(unreachable(`${where} closed the connection at once`));
+
+  return {
+    isOpen: () => isOpen,
+    end: (why) => fail(unreachable(`${where}: connection ended, ${why}`)),
+    send(api, version, message, timeoutMs) {
+      if (!isOpen) return Promise.reject(unreachable(`${where}: the connection has ended`));
+      const id = (correlationId = (correlationId + 1) & 0x7fffffff);
+      const pieces = encodeRequest(api, version, { correlationId: id, clientId: needs.clientId }, message);
+      return new Promise((resolve, reject) => {
+        const late = new HeadwaterError('TIMED_OUT', `${where}: no answer to ${api.name} within ${timeoutMs} ms`);
+        const timer = needs.clock.after(timeoutMs, () => fail(late));
+        pending.push({ correlationId: id, timer, resolve, reject });
+        socket.cork();
+        for (const piece of pieces) socket.write(piece);
+        socket.uncork();
+      });
+    },
+  };
+}
+
+/** Version 3 first; a broker that does not know it says so in version 0, whatever was asked (KIP-511). */
+async function askVersions(wire: Wire, timeoutMs: number): Promise<[key: number, range: Versions][]> {
+  const asked = { clientSoftwareName: 'headwater', clientSoftwareVersion: '1' };
+  let version = 3;
+  let frame = await wire.send(apiVersions, version, asked, timeoutMs);
+  if (frame.length >= 6 && frame.readInt16BE(4) === KafkaError.UNSUPPORTED_VERSION) {
+    version = 0;
+    frame = await wire.send(apiVersions, version, {}, timeoutMs);
+  }
+  const answer = decodeResponse(apiVersions, version, frame);
+  if (answer.errorCode !== 0) throw unreachable(nameOfError(answer.errorCode));
+  return answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]);
+}
+
+function commonVersion(versions: Map<number, Versions>, api: Api): number | undefined {
+  const theirs = versions.get(api.key);
+  if (theirs === undefined) return undefined;
+  const version = Math.min(theirs.max, api.versions.max);
+  return version >= theirs.min && version >= api.versions.min ? version : undefined;
+}
+
+export function unreachable(message: string, cause?: unknown): HeadwaterError {
+  return new HeadwaterError('NOT_REACHABLE', message, cause === undefined ? undefined : { cause });
+}

@@ -1,0 +1,127 @@
+// What one partition has read of the log and not yet settled upstream: a few batches, within the mirror's budget. Cuts
+// the next piece to send out of them: one batch as it is stored, a part of it, or several small ones as one, because the
+// protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip.
+
+import { BatchBuilder, decodeRecords, isControl, readBatchHeader, sliceRecords } from '../formats/batch.ts';
+import type { BatchHeader } from '../formats/batch.ts';
+import type { Partition } from '../log/log.ts';
+import type { Budget } from './budget.ts';
+
+export interface Piece {
+  /** Not stamped yet; may be the log's own buffer: never change it. */
+  batch: Buffer;
+  firstOffset: number;
+  count: number;
+  /** Stored bytes of the log's batches that it was cut from. */
+  sourceBytes: number;
+}
+
+export interface CutLimits {
+  /** Batches are put together up to about this size. */
+  mergeBytes: number;
+  recordsMax: number;
+}
+
+export interface Feed {
+  /**
+   * Makes sure that something is held from `offset` on, and says whether it is: false at the end of the log or after
+   * `signal` aborted. Throws OFFSET_OUT_OF_RANGE when the log has lost it.
+   */
+  fill(offset: number, signal: AbortSignal): Promise<boolean>;
+  /** Cuts the piece that begins at `offset`. A number: nothing to send before that offset. Something must be held. */
+  cut(offset: number, limits: CutLimits): Piece | number;
+  /** Lets go of what lies before `offset`. */
+  settle(offset: number): void;
+  drop(): void;
+  /** Time of the oldest record held. */
+  oldestMs(): number | undefined;
+}
+
+interface Held {
+  batch: Buffer;
+  header: BatchHeader;
+}
+
+const READ_BYTES = 256 * 1024;
+
+export function createFeed(partition: Partition, budget: Budget): Feed {
+  let held: Held[] = [];
+
+  function settle(offset: number): void {
+    let passed = 0;
+    let bytes = 0;
+    for (const { batch, header } of held) {
+      if (nextOffset(header) > offset) break;
+      passed += 1;
+      bytes += batch.length;
+    }
+    if (passed === 0) return;
+    held.splice(0, passed);
+    budget.adjust(-bytes);
+  }
+
+  return {
+    settle,
+    async fill(offset, signal) {
+      settle(offset);
+      if (held.length > 0) return true;
+      if (partition.highWatermark <= offset || !(await budget.take(READ_BYTES, signal))) return false;
+      let bytes = 0;
+      try {
+        const batches = await partition.read(offset, READ_BYTES);
+        held = batches.map((batch) => ({ batch, header: readBatchHeader(batch) }));
+        bytes = batches.reduce((sum, batch) => sum + batch.length, 0);
+      } finally {
+        budget.adjust(bytes - READ_BYTES);
+      }
+      return held.length > 0;
+    },
+    cut(offset, limits) {
+      const first = held[0]!;
+      if (isControl(first.header)) return nextOffset(first.header);
+      const end = Math.min(nextOffset(first.header), offset + limits.recordsMax);
+      if (first.header.baseOffset === offset && end === nextOffset(first.header)) {
+        return merge(adjacent(held, limits));
+      }
+      const batch = sliceRecords(first.batch, offset, end);
+      return { batch, firstOffset: offset, count: end - offset, sourceBytes: first.batch.length };
+    },
+    drop() {
+      settle(Infinity);
+    },
+    oldestMs: () => held[0]?.header.baseTimestampMs,
+  };
+}
+
+function nextOffset(header: BatchHeader): number {
+  return header.baseOffset + header.lastOffsetDelta + 1;
+}
+
+/** The first batches held, as many as go together. */
+function adjacent(held: readonly Held[], limits: CutLimits): Held[] {
+  const together = [held[0]!];
+  let bytes = held[0]!.batch.length;
+  let count = held[0]!.header.recordCount;
+  for (const next of held.slice(1)) {
+    bytes += next.batch.length;
+    count += next.header.recordCount;
+    if (bytes > limits.mergeBytes || count > limits.recordsMax || isControl(next.header)) break;
+    together.push(next);
+  }
+  return together;
+}
+
+function merge(together: readonly Held[]): Piece {
+  const [first] = together;
+  const firstOffset = first!.header.baseOffset;
+  const sourceBytes = together.reduce((sum, { batch }) => sum + batch.length, 0);
+  if (together.length === 1) return { batch: first!.batch, firstOffset, count: first!.header.recordCount, sourceBytes };
+  const builder = new BatchBuilder(sourceBytes * 2);
+  for (const { batch } of together) {
+    for (const { timestampMs, key, value, headers } of decodeRecords(batch)) {
+      builder.add(timestampMs, key, value, headers);
+    }
+  }
+  const { count } = builder;
+  return { batch: builder.build({ compression: 'auto' }), firstOffset, count, sourceBytes };
+}

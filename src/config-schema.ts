@@ -3,7 +3,7 @@
 // are in the form people write (`100ms`, `8GiB`); the schema's output is in plain numbers, named by unit in config.ts.
 
 import type * as v from 'valibot';
-import { byDefault, bytes, duration, flag, group, integer, list, listOfSome } from './config-setting.ts';
+import { byDefault, bytes, duration, either, flag, group, integer, list, listOfSome } from './config-setting.ts';
 import { map, oneOf, optional, required, scalar, section, text } from './config-setting.ts';
 import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
 import { parseInteger, parseListen, parseNodeName, parseTopicName, quote, type Parsed } from './config-units.ts';
@@ -80,10 +80,10 @@ const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is
   listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
   insecure: insecure('publish and subscribe'),
   packetMax: byDefault(
-    bytes(1024, 8 * MIB),
+    bytes(1024, 1_000_000),
     '1MB',
-    'Longest packet taken from a client; a longer one ends its connection before it is buffered. Above 1MB, a Kafka ' +
-      'upstream with its own defaults refuses the record.',
+    'Longest packet taken from a client; a longer one ends its connection before it is buffered. More than 1MB would ' +
+      'not fit into a Kafka batch.',
   ),
   clients: byDefault(
     integer(1, 20_000),
@@ -120,10 +120,17 @@ const http = section('Status page, health checks, metrics, and topics over REST.
   ),
 });
 
-const serialKey = group({
-  field: required(integer(1, 1000), 'Which field of the line is the key, counted from 1.', 1),
-  separator: byDefault(text('1 to 8 characters', 8), ',', 'What stands between fields.'),
-});
+const serialKey = either(
+  scalar('none', (input): Parsed<'none'> => (input === 'none' ? input : { refused: 'must be none, or a field' })),
+  group({
+    field: required(
+      integer(1, 1000),
+      'Which field of the line is the key, counted from 1, without spaces around it.',
+      1,
+    ),
+    separator: byDefault(text('1 to 8 characters', 8), ',', 'What stands between fields.'),
+  }),
+);
 
 const serialPort = group({
   path: required(
@@ -135,25 +142,40 @@ const serialPort = group({
   name: optional(shortName, 'the last part of the path', "The port's name in records, status and metrics.", 'boiler'),
   baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line.'),
   dataBits: byDefault(oneOf([5, 6, 7, 8]), 8, 'Data bits of a character.'),
-  parity: byDefault(oneOf(['none', 'even', 'odd', 'mark', 'space']), 'none', 'Parity bit of a character.'),
-  stopBits: byDefault(oneOf([1, 1.5, 2]), 1, 'Stop bits of a character.'),
+  parity: byDefault(oneOf(['none', 'even', 'odd']), 'none', 'Parity bit of a character.'),
+  stopBits: byDefault(oneOf([1, 2]), 1, 'Stop bits of a character.'),
+  flowControl: byDefault(
+    oneOf(['none', 'rtscts', 'xonxoff']),
+    'none',
+    "Without it a device that sends while the card is slow can overrun the kernel's buffer of some KiB.",
+  ),
   framing: byDefault(oneOf(['lines']), 'lines', 'How records are told apart: one record a line.'),
-  delimiter: byDefault(text('1 to 8 characters', 8), '\n', 'What ends a line.'),
+  delimiter: byDefault(
+    text('1 to 16 bytes', 16),
+    '\n',
+    'What ends a line; a carriage return before a line feed belongs to it.',
+  ),
   encoding: byDefault(
     oneOf(['utf8', 'latin1', 'raw']),
     'utf8',
-    "The device's character set. `latin1` is turned into UTF-8; `raw` keeps the bytes as they come.",
+    "The device's character set. `latin1` is turned into UTF-8; `raw` keeps the bytes and does not look at them.",
   ),
-  lineMax: byDefault(bytes(16, MIB), '64KiB', 'Longest line. Each port may hold this much memory.'),
+  invalid: byDefault(
+    oneOf(['keep', 'drop']),
+    'keep',
+    'What becomes of a line that should be UTF-8 and is not; it is counted either way.',
+  ),
+  lineMax: byDefault(bytes(1, MIB / 4), '64KiB', 'Longest line. Each port may hold this much memory.'),
   overlong: byDefault(
     oneOf(['drop', 'cut']),
     'drop',
-    '`drop` leaves out a line that is longer, `cut` keeps its beginning; both are counted.',
+    '`drop` leaves a longer line out, `cut` makes several of it; it is counted either way.',
   ),
   key: optional(
     serialKey,
     "the port's name is the key",
-    "Takes a record's key from the line, so that each sensor behind the port keeps its own order over partitions.",
+    "Takes a record's key from a field of the line, so that each sensor behind the port keeps its own order over " +
+      'partitions; `key: none` gives records without a key.',
   ),
 });
 
@@ -176,18 +198,19 @@ const route = group({
 });
 
 const topic = group({
-  partitions: byDefault(
+  partitions: optional(
     integer(1, 4096),
-    1,
-    'Order holds within a partition; more of them let more consumers share the work.',
+    '1',
+    'Order holds within a partition; more of them let more consumers share the work. Their number can only grow.',
     4,
   ),
-  retention: byDefault(
+  retention: optional(
     retention,
     '7d',
     'Older records are removed, a whole segment at a time. What a mirror has not sent stays.',
+    '7d',
   ),
-  retentionBytes: byDefault(
+  retentionBytes: optional(
     retentionBytes,
     'none',
     'While a partition holds more than this, its oldest records are removed.',
@@ -243,7 +266,11 @@ export const configSchema = group({
     'Where MQTT messages go: the first rule that fits decides. Without rules everything goes to the topic `mqtt`, ' +
       'with the MQTT topic as key. With rules, what none of them takes is delivered to MQTT subscribers only.',
   ),
-  topics: byDefault(map(topic), {}, 'Settings of topics, by name. A topic that is not named here has the defaults.'),
+  topics: byDefault(
+    map(topic),
+    {},
+    'Settings of topics, by name. They are applied at each start; what is left out stays as it is, in a new topic the default.',
+  ),
   mirror: byDefault(list(mirror), [], 'Kafka clusters that everything is sent to, exactly once.'),
   log: section('Diagnostics, one line an event, on standard output.', {
     level: byDefault(oneOf(['debug', 'info', 'warn', 'error']), 'info', 'The least important lines that are printed.'),

@@ -104,6 +104,15 @@ export function listOfSome<const S extends v.GenericSchema>(item: S) {
   return v.pipe(schema, v.minLength(1, 'must have at least one entry')) as unknown as typeof schema;
 }
 
+/** A word, or a group of settings. Anything that is not text is checked as the group. */
+export function either<const W extends v.GenericSchema, const G extends v.GenericSchema>(word: W, group: G) {
+  const schema = v.lazy((input) => (typeof input === 'string' ? word : group));
+  return Object.assign(schema, { group }) as unknown as v.GenericSchema<
+    v.InferInput<W> | v.InferInput<G>,
+    v.InferOutput<W> | v.InferOutput<G>
+  >;
+}
+
 /** Settings under names that people choose. */
 export function map<const S extends v.GenericSchema>(value: S) {
   return v.record(v.string(), value, notOf('a group of settings'));
@@ -131,6 +140,8 @@ interface Introspected {
   entries?: Record<string, v.GenericSchema>;
   item?: v.GenericSchema;
   value?: v.GenericSchema;
+  /** See `either`. */
+  group?: v.GenericSchema;
 }
 
 function inside(schema: v.GenericSchema): Introspected {
@@ -138,8 +149,9 @@ function inside(schema: v.GenericSchema): Introspected {
 }
 
 export function shapeOf(schema: v.GenericSchema): Shape {
-  const { type, wrapped, entries, item, value } = inside(schema);
+  const { type, wrapped, group, entries, item, value } = inside(schema);
   if (wrapped !== undefined) return shapeOf(wrapped);
+  if (group !== undefined) return shapeOf(group);
   if (entries !== undefined) return { kind: 'group', entries: new Map(Object.entries(entries)) };
   if (item !== undefined) return { kind: 'list', item };
   if (type === 'record' && value !== undefined) return { kind: 'map', value };

@@ -26,15 +26,22 @@ export interface Config {
   mqtt: { listen: Address | undefined; insecure: boolean; packetBytesMax: number; clientsMax: number };
   kafka: { listen: Address | undefined; insecure: boolean; advertise: Address | undefined; clientsMax: number };
   http: { listen: Address | undefined; insecure: boolean; hosts: string[] };
-  /** `lineMax` in bytes. */
-  serial: ConfigValue['serial'];
+  serial: SerialPort[];
   routes: ConfigValue['routes'];
-  /** Settings of the topics that the file names; -1 is no limit. */
-  topics: ReadonlyMap<string, { partitions: number; retentionMs: number; retentionBytes: number }>;
+  /** Settings of the topics that the file names, as far as it gives them; -1 is no limit. */
+  topics: ReadonlyMap<string, TopicConfig>;
   mirror: ConfigValue['mirror'];
   log: ConfigValue['log'];
   /** Where a setting was given: `headwater.yaml:3:9`, a variable's name, or `default`. */
   readonly locate: (path: ConfigPath) => string;
+}
+
+export type SerialPort = Omit<ConfigValue['serial'][number], 'lineMax'> & { lineBytesMax: number };
+
+export interface TopicConfig {
+  partitions?: number;
+  retentionMs?: number;
+  retentionBytes?: number;
 }
 
 /** A configuration, and what it would look like as one file. */
@@ -143,7 +150,7 @@ function spoils(problem: Problem, path: ConfigPath): boolean {
 function effectiveOf(schema: v.GenericSchema, value: unknown): unknown {
   const given = value ?? defaultOf(schema);
   const shape = shapeOf(schema);
-  if (given === undefined || shape.kind === 'leaf') return given;
+  if (typeof given !== 'object' || shape.kind === 'leaf') return given;
   if (shape.kind === 'list') return (given as unknown[]).map((item) => effectiveOf(shape.item, item));
   const holder = given as Record<string, unknown>;
   const keys = shape.kind === 'map' ? Object.keys(holder) : [...shape.entries.keys()];
@@ -172,17 +179,17 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       clientsMax: kafka.clients,
     },
     http: value.http,
-    serial: value.serial,
+    serial: value.serial.map(({ lineMax, ...port }) => ({ ...port, lineBytesMax: lineMax })),
     routes: value.routes,
-    topics: new Map(
-      Object.entries(value.topics).map(([name, { partitions, retention, retentionBytes }]) => {
-        return [name, { partitions, retentionMs: retention, retentionBytes }];
-      }),
-    ),
+    topics: new Map(Object.entries(value.topics).map(([name, topic]) => [name, topicConfig(topic)])),
     mirror: value.mirror,
     log: value.log,
     locate: (path) => source.originOf(path) ?? source.name,
   };
+}
+
+function topicConfig({ retention, ...topic }: ConfigValue['topics'][string]): TopicConfig {
+  return retention === undefined ? topic : { ...topic, retentionMs: retention };
 }
 
 function nodeNameFrom(host: string): string {

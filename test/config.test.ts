@@ -85,7 +85,9 @@ describe('the file', () => {
         framing: 'lines',
         delimiter: '\n',
         encoding: 'utf8',
-        lineMax: 65_536,
+        invalid: 'keep',
+        flowControl: 'none',
+        lineBytesMax: 65_536,
         overlong: 'drop',
       },
     ]);
@@ -115,7 +117,17 @@ describe('the file', () => {
   test('off shuts a door, never and none lift a limit', () => {
     const config = load('mqtt: { listen: off }\ntopics: { a: { retention: never, retentionBytes: none } }');
     expect(config.mqtt.listen).toBeUndefined();
-    expect(config.topics.get('a')).toEqual({ partitions: 1, retentionMs: -1, retentionBytes: -1 });
+    expect(config.topics.get('a')).toEqual({ retentionMs: -1, retentionBytes: -1 });
+  });
+
+  test('the key of a serial line is a field, or none', () => {
+    const none = explainConfig({ text: 'serial: [{ path: /dev/a, topic: a, key: none }]', machine });
+    expect(none.config.serial[0]?.key).toBe('none');
+    expect(printEffective(none)).toMatch(/^ {4}key: none/m);
+    const field = load('serial: [{ path: /dev/a, topic: a, key: { field: 2 } }]');
+    expect(field.serial[0]?.key).toEqual({ field: 2, separator: ',' });
+    expect(mistakesOf({ text: 'serial: [{ path: /dev/a, topic: a, key: nome }]' })[0]).toContain('must be none, or a');
+    expect(mistakesOf({ text: 'serial: [{ path: /dev/a, topic: a, key: { feld: 1, field: 0 } }]' })).toHaveLength(2);
   });
 
   test.each([
@@ -150,7 +162,7 @@ describe('mistakes', () => {
       'headwater.yaml:4:9: mqtt.lisen is not a setting, did you mean listen?',
       expect.stringContaining('headwater.yaml:5:18: kafka.listen 0.0.0.0:9092 is an address that other machines reach'),
       expect.stringContaining("headwater.yaml:7:34: serial[0].topic must be a topic's name"),
-      'headwater.yaml:7:47: serial[0].parity must be one of none, even, odd, mark, space, not "evn", did you mean even?',
+      'headwater.yaml:7:47: serial[0].parity must be one of none, even, odd, not "evn", did you mean even?',
       'headwater.yaml:9:5: routes[0].topic is required',
       'headwater.yaml:10:35: topics.readings.partitions must be a whole number from 1 to 4096, not 0',
     ]);
@@ -227,7 +239,7 @@ describe('the environment', () => {
   test('a variable counts more than the file, and is named in errors', () => {
     const text = 'mqtt: { listen: 127.0.0.1:1 }';
     expect(load(text, { HEADWATER_MQTT__LISTEN: '127.0.0.1:2' }).mqtt.listen?.port).toBe(2);
-    expect(load(text, { HEADWATER_MQTT__PACKET_MAX: '2MB' }).mqtt.packetBytesMax).toBe(2e6);
+    expect(load(text, { HEADWATER_MQTT__PACKET_MAX: '2kB' }).mqtt.packetBytesMax).toBe(2000);
     expect(load(text, { HEADWATER_MQTT__CLIENTS: '5' }).mqtt.clientsMax).toBe(5);
     expect(mistakesOf({ text, env: { HEADWATER_MQTT__CLIENTS: 'many' } })).toEqual([
       'HEADWATER_MQTT__CLIENTS: mqtt.clients must be a whole number from 1 to 20000, not "many"',

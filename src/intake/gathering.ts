@@ -23,8 +23,6 @@ export interface Gathering {
   feeder(topic: string, partition: number | undefined, key: Buffer | null): Feeder;
   /** Adds a record, copied. Returns the commit it is part of. Throws RECORD_TOO_LARGE, LOG_CLOSED, LOG_FULL. */
   add(feeder: Feeder, timestampMs: number, key: Buffer | null, value: Buffer | null, headers: RecordHeader[]): Commit;
-  /** Bytes of the records that no commit has taken yet, before compression. */
-  bytes(): number;
   /** Forgets topics that were deleted or made anew. True if there were any. */
   prune(): boolean;
 }
@@ -33,8 +31,6 @@ export interface GatheringNeeds {
   log: Log;
   batchBytesMax: number;
   topicsMax: number;
-  /** Called after a commit has taken a batch. */
-  onTaken: () => void;
 }
 
 // A record's varints (length, attributes, timestamp, offset, two lengths, header count) take at most 41 bytes, the two
@@ -63,9 +59,8 @@ class OpenBatch implements BatchSource {
 }
 
 export function createGathering(needs: GatheringNeeds): Gathering {
-  const { log, batchBytesMax, topicsMax, onTaken } = needs;
+  const { log, batchBytesMax, topicsMax } = needs;
   const feeders = new Map<string, { topic: Topic; feeders: Feeder[] }>();
-  let bytes = 0;
 
   function feedersOf(name: string): Feeder[] {
     const known = feeders.get(name);
@@ -102,9 +97,7 @@ export function createGathering(needs: GatheringNeeds): Gathering {
     batch.builder.add(timestampMs, key, value, headers);
     // A batch joins its commit with the first record in it: the commit may start, and take it, at any later turn.
     batch.commit ??= join(feeder, batch);
-    const grown = batch.builder.bytes - bytesBefore;
-    bytes += grown;
-    batch.commit.grow(grown);
+    batch.commit.grow(batch.builder.bytes - bytesBefore);
     return batch.commit;
   }
 
@@ -112,8 +105,6 @@ export function createGathering(needs: GatheringNeeds): Gathering {
     return new OpenBatch(Math.min(feeder.lastBytes, SIZE_HINT_MAX), (batch) => {
       if (feeder.open === batch) feeder.open = undefined;
       feeder.lastBytes = batch.builder.bytes;
-      bytes -= batch.builder.bytes - BATCH_HEADER_BYTES;
-      onTaken();
     });
   }
 
@@ -140,7 +131,7 @@ export function createGathering(needs: GatheringNeeds): Gathering {
     return new HeadwaterError('RECORD_TOO_LARGE', text);
   }
 
-  return { feeder, add, bytes: () => bytes, prune };
+  return { feeder, add, prune };
 }
 
 /** An upper bound of the bytes that a record takes in a batch, before compression. */

@@ -5,7 +5,7 @@
 import type { Clock } from '../clock.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Commit, Log } from '../log/log.ts';
-import { counter, gauge, type Metric } from '../metrics.ts';
+import { counter, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import { createGathering, type Feeder } from './gathering.ts';
 import { DEFAULT_RULES, parseRoute, targetOf, type RouteRule, type Target } from './routes.ts';
@@ -26,14 +26,15 @@ export interface IntakeRecord {
 export interface Intake {
   /**
    * Takes one MQTT message by the routes. Undefined: no rule takes it, and no mark was set. The payload is copied before
-   * the call returns. `marks` are kept atomically with the record. Throws TOPIC_INVALID, RECORD_TOO_LARGE, LOG_CLOSED.
+   * the call returns. `marks` are kept atomically with the record. Throws TOPIC_INVALID, RECORD_TOO_LARGE,
+   * LOG_CLOSED, and LOG_FULL if isFull() was ignored for long.
    */
   acceptMqtt(mqttTopic: string, payload: Buffer, marks?: [key: string, value: Buffer | null][]): Commit | undefined;
   /** Takes one record for a topic of the log. Copied before the call returns. Throws as acceptMqtt. */
   accept(record: IntakeRecord, marks?: [key: string, value: Buffer | null][]): Commit;
   /**
-   * True: stop reading your socket or port until whenRoom() resolves. What was read before may still be handed in: the
-   * intake never refuses a record for want of room, so what exceeds the bound is what the doors had read already.
+   * True while too much waits for its commit or the card refuses writes: stop reading your socket or port until
+   * whenRoom() resolves. What was read before may still be handed in, it is taken far beyond that bound.
    */
   isFull(): boolean;
   /** Resolves when isFull() is false, or `signal` aborts. */
@@ -44,8 +45,6 @@ export interface IntakeLimits {
   /** Bound of one batch before compression, and so of one record. Default 1 MiB less 1 KiB: Kafka's own default bound
    * for a batch is 1 MiB, and a batch goes upstream as it is. */
   batchBytesMax?: number;
-  /** isFull() from here on: bytes of records that no commit has taken. Default 8 MiB. */
-  gatheredBytesMax?: number;
   /** How many MQTT topics are remembered with their targets, twice at most. Others are matched each time. Default 4096. */
   cachedTopicsMax?: number;
   /** No topic is made here when the log has this many: an MQTT client can name topics by a rule's wildcard. Default 1024. */
@@ -67,8 +66,6 @@ export interface IntakeStatus {
   bytes: number;
   /** MQTT messages that no rule took. */
   unrouted: number;
-  /** Bytes that wait for a commit to take them, before compression. */
-  gatheredBytes: number;
 }
 
 export interface IntakeRoom extends Intake {
@@ -100,15 +97,12 @@ const NO_HEADERS: RecordHeader[] = [];
 /** Throws CONFIG_INVALID for the first rule that is wrong. */
 export function openIntake(needs: IntakeNeeds): IntakeRoom {
   const { log, clock, nodeName, trace } = needs;
-  const gatheredBytesMax = needs.limits?.gatheredBytesMax ?? 8 * 1024 * 1024;
   const routes = (needs.routes.length === 0 ? DEFAULT_RULES : needs.routes).map(parseRoute);
   const ways = createRecent<Way | null>(needs.limits?.cachedTopicsMax ?? 4096);
-  const waiters = new Set<() => void>();
   const gathering = createGathering({
     log,
     batchBytesMax: needs.limits?.batchBytesMax ?? 1024 * 1024 - 1024,
     topicsMax: needs.limits?.topicsMax ?? 1024,
-    onTaken: wake,
   });
   const stopListening = log.onTopics(() => {
     if (gathering.prune()) ways.clear();
@@ -166,45 +160,18 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     return count;
   }
 
-  function isFull(): boolean {
-    return gathering.bytes() > gatheredBytesMax || log.isFull();
-  }
-
-  async function whenRoom(signal?: AbortSignal): Promise<void> {
-    for (;;) {
-      if (!isFull() || signal?.aborted === true) return;
-      await (log.isFull() ? log.whenRoom(signal) : whenTaken(signal));
-    }
-  }
-
-  function whenTaken(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      function done(): void {
-        waiters.delete(done);
-        signal?.removeEventListener('abort', done);
-        resolve();
-      }
-      waiters.add(done);
-      signal?.addEventListener('abort', done, { once: true });
-    });
-  }
-
-  function wake(): void {
-    if (waiters.size > 0 && gathering.bytes() <= gatheredBytesMax) for (const done of waiters) done();
-  }
-
   return {
     acceptMqtt,
     accept,
-    isFull,
-    whenRoom,
+    isFull: () => log.isFull(),
+    whenRoom: (signal) => log.whenRoom(signal),
     status() {
       const all = [...counts.values()];
       const records = all.reduce((sum, count) => sum + count.records, 0);
       const bytes = all.reduce((sum, count) => sum + count.bytes, 0);
-      return { records, bytes, unrouted, gatheredBytes: gathering.bytes() };
+      return { records, bytes, unrouted };
     },
-    metrics: () => metricsOf(counts, unrouted, gathering.bytes()),
+    metrics: () => metricsOf(counts, unrouted),
     close: stopListening,
   };
 }
@@ -214,7 +181,7 @@ function wayOf(target: Target): Way {
   return { target, key: Buffer.from(target.key), headers, feeder: undefined };
 }
 
-function metricsOf(counts: Map<string, Count>, unrouted: number, gatheredBytes: number): Metric[] {
+function metricsOf(counts: Map<string, Count>, unrouted: number): Metric[] {
   const doors = [...counts];
   const records = doors.map(([door, count]) => ({ labels: { door }, value: count.records }));
   const bytes = doors.map(([door, count]) => ({ labels: { door }, value: count.bytes }));
@@ -222,7 +189,6 @@ function metricsOf(counts: Map<string, Count>, unrouted: number, gatheredBytes: 
     counter('intake_records_total', 'Records taken in, by door.', records),
     counter('intake_bytes_total', 'Bytes of keys and values taken in, by door.', bytes),
     counter('intake_unrouted_total', 'MQTT messages that no route took.', unrouted),
-    gauge('intake_gathered_bytes', 'Bytes that wait for a commit, before compression.', gatheredBytes),
   ];
 }
 

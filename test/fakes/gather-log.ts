@@ -32,6 +32,8 @@ export interface GatherLog {
   /** From here on gathering throws this. */
   refuse(error: HeadwaterError | undefined): void;
   commits: number;
+  /** What the commits were told that they hold. */
+  grownBytes: number;
 }
 
 export function gatherLog(): GatherLog {
@@ -50,7 +52,7 @@ export function gatherLog(): GatherLog {
     const marks: [string, Buffer | null][] = [];
     let outcome: [HeadwaterError | undefined] | undefined;
     const commit: Commit = {
-      grow: () => undefined,
+      grow: (bytes) => void (fake.grownBytes += bytes),
       whenDone: (callback) => void (outcome === undefined ? callbacks.push(callback) : callback(...outcome)),
       done: () => new Promise((resolve, reject) => commit.whenDone((error) => (error ? reject(error) : resolve()))),
     };
@@ -108,6 +110,7 @@ export function gatherLog(): GatherLog {
   const fake: GatherLog = {
     log: log as Log,
     commits: 0,
+    grownBytes: 0,
     marks: new Map(),
     startCommit() {
       const taken = gathering;

@@ -142,12 +142,11 @@ test('what the log refuses to gather is not kept, and what it takes later is', (
   const { intake, fake } = open();
   fake.refuse(new HeadwaterError('LOG_CLOSED', 'closed'));
   expect(() => intake.acceptMqtt('a', Buffer.from('1'))).toThrow(expect.objectContaining({ code: 'LOG_CLOSED' }));
-  expect(intake.status()).toMatchObject({ records: 0, gatheredBytes: 0 });
+  expect(intake.status()).toMatchObject({ records: 0 });
   fake.refuse(undefined);
   intake.acceptMqtt('a', Buffer.from('2'));
   fake.commit();
   expect(values(fake, 'mqtt')).toEqual(['2']);
-  expect(intake.status().gatheredBytes).toBe(0);
 });
 
 test('a topic that was deleted and made anew gets the messages', () => {
@@ -188,19 +187,11 @@ test('more topics than are remembered are still routed rightly', () => {
   expect(intake.status().unrouted).toBe(3);
 });
 
-test('it is full while too much waits for a commit, and says when there is room', async () => {
-  const { intake, fake } = open([], { gatheredBytesMax: 1000 });
-  intake.acceptMqtt('a', Buffer.alloc(600));
-  expect(intake.isFull()).toBe(false);
-  intake.acceptMqtt('a', Buffer.alloc(600));
-  expect(intake.isFull()).toBe(true);
-  let hasRoom = false;
-  const room = intake.whenRoom().then(() => (hasRoom = true));
-  await Promise.resolve();
-  expect(hasRoom).toBe(false);
-  fake.commit();
-  await room;
-  expect(intake.isFull()).toBe(false);
+test('a commit is told how much it holds', () => {
+  const { intake, fake } = open();
+  for (let count = 0; count < 100; count += 1) intake.acceptMqtt('a', Buffer.alloc(100));
+  expect(fake.grownBytes).toBeGreaterThan(100 * 100);
+  expect(fake.grownBytes).toBeLessThan(100 * 150);
 });
 
 test('it is full while the log is, and waiting ends when it is aborted', async () => {

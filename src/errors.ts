@@ -25,6 +25,7 @@ export type Code =
   | 'CONFIG_INVALID'
   | 'USAGE'
   | 'NOT_REACHABLE' // The daemon, or the upstream, does not answer.
+  | 'UPSTREAM_REFUSED' // A mirror's upstream says no for a reason that a person must mend.
   | 'TIMED_OUT';
 
 /** An error that may happen. `message` says what was tried and on what; `cause` is always kept. */

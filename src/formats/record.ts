@@ -117,7 +117,6 @@ export function readRecordFrame(reader: ByteReader): RecordFrame {
   reader.skip(1);
   const timestampDelta = reader.varlong();
   const offsetDelta = readOffsetDelta(reader);
-  if (reader.position > end) throw corrupt(`record ends ${reader.position - end} bytes behind its length`);
   return { timestampDelta, offsetDelta, rest: reader.bytes(end - reader.position) };
 }
 

@@ -321,6 +321,24 @@ describe('a slice', () => {
     expect(decodeRecords(appendTime)).toEqual(decodeRecords(goldenSegment('java-append-time')).slice(1, 2));
   });
 
+  test('of records that contradict themselves is corrupt', () => {
+    // Two records of eight bytes: length, attributes, timestamp, offset, key, value of one byte, headers.
+    const batch = encodeBatch([record('a', T0), record('b', T0)]);
+    const wrongs: ((bytes: Buffer) => void)[] = [
+      // The first record's offset delta: 2, -1.
+      (bytes) => (bytes[64] = 4),
+      (bytes) => (bytes[64] = 1),
+      // Its length: one that ends before its offset delta, one that reaches beyond the batch.
+      (bytes) => (bytes[61] = 4),
+      (bytes) => (bytes[61] = 120),
+      // The last time there can be, and one more millisecond.
+      (bytes) => bytes.fill(Buffer.from('001fffffffffffff', 'hex'), 27, 35).fill(2, 63, 64),
+    ];
+    for (const wrong of wrongs) {
+      expect(() => sliceRecords(changed(batch, wrong), 0), wrong.toString()).toThrow(corrupt);
+    }
+  });
+
   test('without a record is corrupt', () => {
     expect(() => sliceRecords(tenAt100(), 110)).toThrow(corrupt);
     expect(() => sliceRecords(tenAt100(), 0, 100)).toThrow(corrupt);

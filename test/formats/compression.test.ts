@@ -87,7 +87,7 @@ describe('snappy', () => {
     expect(() => decodeSnappy(hex('08 0c 61626364 01 05'), ROOM)).toThrow(corrupt);
     expect(() => decodeSnappy(hex('08 0c 61626364 01 00'), ROOM)).toThrow(corrupt);
     expect(() => decodeSnappy(hex('08 0c 6162'), ROOM)).toThrow(truncated);
-    expect(() => decodeSnappy(hex('ffffffff07 00 00'), 2 ** 32)).toThrow(corrupt);
+    expect(() => decodeSnappy(hex('ffffffff07 00 00'), 2 ** 32)).toThrow(/claims 2147483647 bytes out of 7/);
   });
 });
 
@@ -105,6 +105,12 @@ describe('LZ4 frames', () => {
   test('stored blocks are taken as they are', () => {
     const frame = hex('04224d18 60 40 00 03000080 616263 00000000');
     expect(decompress('lz4', frame, ROOM).toString()).toBe('abc');
+  });
+
+  test('a block that ends in a match is held to the limit too', () => {
+    const frame = hex('04224d18 60 40 00 05000000 1f 61 0100 50 00000000');
+    expect(decompress('lz4', frame, 100).toString()).toBe('a'.repeat(100));
+    expect(() => decompress('lz4', frame, 99)).toThrow(corrupt);
   });
 
   test('other versions, dictionaries, wrong distances and other magic are corrupt', () => {

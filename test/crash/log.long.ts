@@ -1,0 +1,147 @@
+// kill -9 at any point, a failing sync, a full disk: every acknowledged record is there once and in order, and what was
+// not acknowledged is there wholly or not at all.
+
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { openLog } from '../../src/log/log.ts';
+import { openStore } from '../../src/store/store.ts';
+import { batchOf, numbersOf, readAll, silent, upTo } from '../log/open-log.ts';
+
+const APPENDER = join(import.meta.dirname, 'appender.ts');
+const WRITE_BUFFER_BYTES = 64 * 1024;
+
+let scratch: string;
+let folder: string;
+
+beforeEach(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'headwater-crash-'));
+  folder = join(scratch, 'data');
+});
+afterEach(() => rm(scratch, { recursive: true, force: true }));
+
+interface Appender {
+  process: ChildProcess;
+  acked(): string;
+  errors(): string;
+  kill(): Promise<void>;
+}
+
+function startAppender(name: string, wrap: string[] = []): Appender {
+  const [out, err] = [join(scratch, `${name}.out`), join(scratch, `${name}.err`)];
+  const files = [openSync(out, 'w'), openSync(err, 'w')];
+  const [command, ...args] = [...wrap, process.execPath, APPENDER, folder, String(WRITE_BUFFER_BYTES)];
+  const child = spawn(command!, args, { stdio: ['ignore', files[0]!, files[1]!], detached: true });
+  for (const file of files) closeSync(file);
+  return {
+    process: child,
+    acked: () => readFileSync(out, 'utf8'),
+    errors: () => readFileSync(err, 'utf8'),
+    async kill() {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      // The whole group: a wrapper such as strace must not outlive or save it.
+      process.kill(-child.pid!, 'SIGKILL');
+      await ended;
+      await until(() => !isAlive(ownerOf(folder)), 'the killed process to be gone');
+    },
+  };
+}
+
+function ownerOf(data: string): number {
+  return Number(readFileSync(join(data, 'owner'), 'utf8'));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (const start = Date.now(); !condition(); await systemClock.sleep(5)) {
+    if (Date.now() - start > 60_000) throw new Error(`waited a minute for ${what}`);
+  }
+}
+
+/** The highest acknowledged number of each partition. */
+function highest(acked: string): number[] {
+  const numbers = [-1, -1, -1];
+  for (const line of acked.split('\n').slice(0, -1)) {
+    const [index, number] = line.split(' ').map(Number);
+    if (number !== undefined) numbers[index!] = Math.max(numbers[index!]!, number);
+  }
+  return numbers;
+}
+
+/** Opens what the dead process left, and finds all that it had acknowledged. Returns the ends. */
+async function checkAgainst(acked: number[]): Promise<number[]> {
+  const store = await openStore({ folder, clock: systemClock, trace: silent, writeBufferBytes: WRITE_BUFFER_BYTES });
+  const log = await openLog({ store, clock: systemClock, trace: silent, commitIntervalMs: 0, commitBurstMs: 0, topics: new Map(), budgetBytes: 1e12 });
+  const ends: number[] = [];
+  for (const partition of log.topic('t')?.partitions ?? []) {
+    expect(numbersOf(await readAll(partition))).toEqual(upTo(partition.highWatermark));
+    expect(partition.highWatermark).toBeGreaterThan(acked[partition.index]!);
+    expect(partition.highWatermark % 5).toBe(0);
+    ends.push(partition.highWatermark);
+  }
+  const idempotent = log.topic('t')?.partitions[2];
+  if (idempotent !== undefined && idempotent.highWatermark > 0) {
+    const first = idempotent.highWatermark - 5;
+    const again = batchOf(first, 5, { producerId: 7, producerEpoch: 0, baseSequence: first });
+    expect(await idempotent.append(again)).toEqual({ baseOffset: first, isDuplicate: true });
+  }
+  await log.close();
+  await store.close();
+  return ends;
+}
+
+test('25 times kill -9 at random moments', { timeout: 240_000 }, async () => {
+  let ends: number[] = [];
+  for (let round = 0; round < 25; round += 1) {
+    const appender = startAppender(`round-${round}`);
+    await until(() => appender.acked() !== '' || appender.process.exitCode !== null, 'the appender to open');
+    expect(appender.errors()).toBe('');
+    await systemClock.sleep(Math.random() * 250);
+    await appender.kill();
+    ends = await checkAgainst(highest(appender.acked()));
+  }
+  expect(Math.min(...ends)).toBeGreaterThan(500);
+});
+
+test('a sync that fails now and then costs nothing that was acknowledged', { timeout: 120_000 }, async () => {
+  const wrap = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=20+15'];
+  const appender = startAppender('eio', wrap);
+  await until(() => Math.min(...highest(appender.acked())) > 500, 'acknowledged records between failing syncs');
+  await appender.kill();
+  expect(appender.errors()).toContain('a write failed');
+  await checkAgainst(highest(appender.acked()));
+});
+
+test('a full disk refuses, serves, and goes on by itself when there is room', { timeout: 120_000 }, async () => {
+  let appender: Appender | undefined;
+  await mkdir(folder);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder]);
+  try {
+    await writeFile(join(folder, 'ballast'), Buffer.alloc(4 * 1024 * 1024));
+    appender = startAppender('full');
+    const { acked, errors } = appender;
+    await until(() => errors().includes('the disk is full'), 'the disk to be full');
+    const before = highest(acked());
+    await rm(join(folder, 'ballast'));
+    await until(() => Math.min(...highest(acked())) > Math.max(...before), 'appends to go on');
+    await appender.kill();
+    // Opening needs some room of its own.
+    execFileSync('mount', ['-o', 'remount,size=64m', folder]);
+    await checkAgainst(highest(acked()));
+    appender = undefined;
+  } finally {
+    await appender?.kill();
+    execFileSync('umount', [folder]);
+  }
+});

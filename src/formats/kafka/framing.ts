@@ -12,8 +12,8 @@ const NOTHING = Buffer.alloc(0);
 export class FrameSplitter {
   private readonly frameBytesMax: number;
   private readonly sizeField = Buffer.alloc(SIZE_BYTES);
-  /** Undefined while the size field is not whole. */
-  private frameBytes: number | undefined;
+  /** Size of the frame that has begun; undefined while its size field is not whole. */
+  frameBytes: number | undefined;
   private frame = NOTHING;
   /** Bytes in the size field, or behind it in the frame. */
   private gatheredBytes = 0;
@@ -22,9 +22,9 @@ export class FrameSplitter {
     this.frameBytesMax = frameBytesMax;
   }
 
-  /** Bytes that wait for the rest of their frame. */
-  get waitingBytes(): number {
-    return this.gatheredBytes;
+  /** True when all that came was whole frames. */
+  get isBetweenFrames(): boolean {
+    return this.frameBytes === undefined && this.gatheredBytes === 0;
   }
 
   /**

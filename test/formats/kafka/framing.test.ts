@@ -21,7 +21,7 @@ describe('the frame splitter', () => {
       const frames: Buffer[] = [];
       for (let at = 0; at < stream.length; at += step) frames.push(...splitter.push(stream.subarray(at, at + step)));
       expect(frames, `step ${step}`).toEqual(bodies);
-      expect(splitter.waitingBytes).toBe(0);
+      expect(splitter.isBetweenFrames).toBe(true);
     }
   });
 

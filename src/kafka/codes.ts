@@ -1,0 +1,54 @@
+// What the log's errors are called in Kafka's protocol. The table does not compile until each code is mapped.
+
+import { HeadwaterError, type Code } from '../errors.ts';
+import { KafkaError } from '../formats/kafka/codes.ts';
+
+const KAFKA_ERROR_OF: Record<Code, number> = {
+  FORMAT_TRUNCATED: KafkaError.CORRUPT_MESSAGE,
+  FORMAT_CORRUPT: KafkaError.CORRUPT_MESSAGE,
+  // Nothing was kept, and clients try again by themselves: 19 and 56 are retriable in all of them.
+  STORE_UNAVAILABLE: KafkaError.KAFKA_STORAGE_ERROR,
+  STORE_LOCKED: KafkaError.KAFKA_STORAGE_ERROR,
+  STORE_CORRUPT: KafkaError.KAFKA_STORAGE_ERROR,
+  LOG_FULL: KafkaError.NOT_ENOUGH_REPLICAS,
+  LOG_CLOSED: KafkaError.NOT_LEADER_OR_FOLLOWER,
+  TOPIC_UNKNOWN: KafkaError.UNKNOWN_TOPIC_OR_PARTITION,
+  TOPIC_EXISTS: KafkaError.TOPIC_ALREADY_EXISTS,
+  TOPIC_INVALID: KafkaError.INVALID_TOPIC_EXCEPTION,
+  OFFSET_OUT_OF_RANGE: KafkaError.OFFSET_OUT_OF_RANGE,
+  RECORD_TOO_LARGE: KafkaError.MESSAGE_TOO_LARGE,
+  RECORD_INVALID: KafkaError.INVALID_RECORD,
+  SEQUENCE_OUT_OF_ORDER: KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  PRODUCER_FENCED: KafkaError.INVALID_PRODUCER_EPOCH,
+  // These belong to people and other doors; no handler meets them.
+  CONFIG_INVALID: KafkaError.UNKNOWN_SERVER_ERROR,
+  USAGE: KafkaError.UNKNOWN_SERVER_ERROR,
+  NOT_REACHABLE: KafkaError.UNKNOWN_SERVER_ERROR,
+  UPSTREAM_REFUSED: KafkaError.UNKNOWN_SERVER_ERROR,
+  TIMED_OUT: KafkaError.REQUEST_TIMED_OUT,
+};
+
+/** Errors that are about what the client sent: only their text goes to it. The others tell of this machine. */
+const CLIENTS_OWN: ReadonlySet<Code> = new Set<Code>([
+  'FORMAT_TRUNCATED',
+  'FORMAT_CORRUPT',
+  'TOPIC_INVALID',
+  'RECORD_TOO_LARGE',
+  'RECORD_INVALID',
+  'SEQUENCE_OUT_OF_ORDER',
+  'PRODUCER_FENCED',
+]);
+
+const MESSAGE_LENGTH_MAX = 400;
+
+export interface KafkaOutcome {
+  errorCode: number;
+  errorMessage: string | null;
+}
+
+/** The outcome for the client. What is no HeadwaterError is thrown on: it must never happen. */
+export function outcomeOf(error: unknown): KafkaOutcome {
+  if (!(error instanceof HeadwaterError)) throw error;
+  const errorMessage = CLIENTS_OWN.has(error.code) ? error.message.slice(0, MESSAGE_LENGTH_MAX) : null;
+  return { errorCode: KAFKA_ERROR_OF[error.code], errorMessage };
+}

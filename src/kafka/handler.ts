@@ -1,0 +1,97 @@
+// What a handler is, and what it is given. One file an API stands in handlers/; dispatch.ts lists them.
+
+import type { Clock } from '../clock.ts';
+import type { Api, RequestOf, ResponseDraft, Versions } from '../formats/kafka/schema.ts';
+import { parseVersions } from '../formats/kafka/schema.ts';
+import type { Log } from '../log/log.ts';
+import type { Trace } from '../trace.ts';
+import type { Budget } from './budget.ts';
+
+/** Leader epoch of every partition: there is one node, and it never truncates what it has shown. */
+export const LEADER_EPOCH = 0;
+
+export interface KafkaLimits {
+  /** A larger request is refused and its connection closed. */
+  requestBytesMax: number;
+  /** Requests that are not answered yet, over all connections; beyond it sockets are not read. */
+  requestBytesInFlightMax: number;
+  /** Requests of one connection that wait for their answers; beyond it the socket is not read. */
+  requestsInFlightMax: number;
+  /** Records in one Fetch response, but for a single batch that is larger. */
+  fetchBytesMax: number;
+  /** Responses that clients have not read yet, over all connections; beyond it Fetch gives one batch a response. */
+  responseBytesInFlightMax: number;
+  /** A further connection is closed at once. */
+  connectionsMax: number;
+  /** A connection without a request for so long is closed. */
+  idleMs: number;
+  /** So long may a request take to arrive from its first byte on, and a client to read on in a response. */
+  stallMs: number;
+  /** Topics that clients may have made in all. */
+  topicsMax: number;
+}
+
+export interface Counters {
+  connections: number;
+  refused: number;
+  malformed: number;
+  produced: { records: number; bytes: number };
+  fetched: { bytes: number };
+  /** By name of the API. */
+  requests: Map<string, number>;
+}
+
+/** What all connections share. */
+export interface Door {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly trace: Trace;
+  readonly nodeId: number;
+  readonly limits: KafkaLimits;
+  readonly counters: Counters;
+  readonly requestBytes: Budget;
+  readonly responseBytes: Budget;
+  /** What is advertised, in order of keys. */
+  readonly served: readonly { apiKey: number; minVersion: number; maxVersion: number }[];
+}
+
+export interface Endpoint {
+  host: string;
+  port: number;
+}
+
+/** What a handler knows of the request besides its message. */
+export interface Call {
+  readonly door: Door;
+  readonly version: number;
+  /** Where this client reaches the node. */
+  readonly endpoint: Endpoint;
+  /** Aborts when the connection ends or the door closes: then an answer is of no use, or shall come at once. */
+  readonly signal: AbortSignal;
+}
+
+export const NO_ANSWER = Symbol('no answer');
+export const HANG_UP = Symbol('hang up');
+
+/** NO_ANSWER: the request asks for none. HANG_UP: it asks for none, but the client must learn that something failed. */
+export type Answer<A extends Api> = ResponseDraft<A> | typeof NO_ANSWER | typeof HANG_UP;
+
+export interface Handler<A extends Api = Api> {
+  readonly api: A;
+  /** What is advertised. */
+  readonly versions: Versions;
+  /** May run while earlier requests of the connection, of the same API, have no answer yet. */
+  readonly mayOverlap: boolean;
+  handle(request: RequestOf<A>, call: Call): Answer<A> | Promise<Answer<A>>;
+}
+
+/** Serves all versions of the API's tables, unless others are given. */
+export function defineHandler<A extends Api>(
+  api: A,
+  handle: Handler<A>['handle'],
+  options: { versions?: string; mayOverlap?: boolean } = {},
+): Handler {
+  const versions = options.versions === undefined ? api.versions : parseVersions(options.versions);
+  const handler: Handler<A> = { api, versions, mayOverlap: options.mayOverlap ?? false, handle };
+  return handler;
+}

@@ -1,0 +1,179 @@
+// Fetch. Served: 4 to 12.
+//
+//   4   isolation level, last stable offset    9   leader epoch of the client
+//   5   log start                              11  rack
+//   7   sessions                               12  flexible
+//
+// Long poll: the answer waits until min_bytes can be read or max_wait_ms is over, woken by commits, not by polling. An
+// error in any partition answers at once. Sessions are never made (the answer says 0, and clients go on with full
+// requests); one that a client believes in is FETCH_SESSION_ID_NOT_FOUND. Each requested partition is in the answer, no
+// other. There are no transactions yet, so the last stable offset is the high watermark. Version 13, by topic id, is
+// left out.
+
+import { KafkaError } from '../../formats/kafka/codes.ts';
+import { fetch } from '../../formats/kafka/01-fetch.ts';
+import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import type { Log, Partition } from '../../log/log.ts';
+import { outcomeOf } from '../codes.ts';
+import { defineHandler, LEADER_EPOCH, type Call } from '../handler.ts';
+
+type Request = RequestOf<typeof fetch>;
+type PartitionRequest = Request['topics'][number]['partitions'][number];
+type TopicResponse = ResponseDraft<typeof fetch>['responses'][number];
+type PartitionResponse = TopicResponse['partitions'][number];
+
+const SESSION_START = 0;
+const SESSION_END = -1;
+const READ_COMMITTED = 1;
+const WAIT_MAX_MS = 10 * 60_000;
+
+export const fetchHandler = defineHandler(fetch, answer);
+
+async function answer(request: Request, call: Call): Promise<ResponseDraft<typeof fetch>> {
+  if (request.sessionEpoch !== SESSION_START && request.sessionEpoch !== SESSION_END) {
+    return { errorCode: KafkaError.FETCH_SESSION_ID_NOT_FOUND, responses: [] };
+  }
+  const { clock, counters } = call.door;
+  const deadlineMs = clock.monotonicMs() + Math.min(Math.max(request.maxWaitMs, 0), WAIT_MAX_MS);
+  const bytesMin = Math.min(request.minBytes, allowance(request, call));
+  for (;;) {
+    const growth = new Growth(call.door.log, request);
+    const pass = new ReadingPass(request, allowance(request, call));
+    const responses = await pass.run(call.door.log);
+    const leftMs = deadlineMs - clock.monotonicMs();
+    if (pass.bytes >= bytesMin || pass.hasErrors || growth.isNothing || leftMs <= 0 || call.signal.aborted) {
+      counters.fetched.bytes += pass.bytes;
+      return { responses };
+    }
+    await growth.wait(bytesMin - pass.bytes, leftMs, call);
+  }
+}
+
+/** Bytes of records that the answer may have; a single batch may go beyond. */
+function allowance(request: Request, { door }: Call): number {
+  return Math.max(0, Math.min(request.maxBytes, door.limits.fetchBytesMax, door.responseBytes.leftBytes));
+}
+
+/** Reads the partitions of a request in their order, until the answer has what it may have. */
+class ReadingPass {
+  bytes = 0;
+  hasErrors = false;
+  private readonly request: Request;
+  private readonly bytesMax: number;
+
+  constructor(request: Request, bytesMax: number) {
+    this.request = request;
+    this.bytesMax = bytesMax;
+  }
+
+  async run(log: Log): Promise<TopicResponse[]> {
+    const responses: TopicResponse[] = [];
+    for (const { topic, partitions: wanted } of this.request.topics) {
+      const partitions: PartitionResponse[] = [];
+      for (const each of wanted) partitions.push(await this.readPartition(log.topic(topic)?.partitions, each));
+      responses.push({ topic, partitions });
+    }
+    return responses;
+  }
+
+  private async readPartition(
+    partitions: readonly Partition[] | undefined,
+    wanted: PartitionRequest,
+  ): Promise<PartitionResponse> {
+    const partition = partitions?.[wanted.partition];
+    if (partition === undefined) return this.failed(wanted, KafkaError.UNKNOWN_TOPIC_OR_PARTITION, undefined);
+    if (wanted.currentLeaderEpoch > LEADER_EPOCH) {
+      return this.failed(wanted, KafkaError.UNKNOWN_LEADER_EPOCH, partition);
+    }
+    try {
+      return this.found(wanted, partition, await this.readBatches(partition, wanted));
+    } catch (error) {
+      return this.failed(wanted, outcomeOf(error).errorCode, partition);
+    }
+  }
+
+  /** The first batch of the answer is given whatever its size, or a client with small limits would never get past it. */
+  private async readBatches(partition: Partition, wanted: PartitionRequest): Promise<Buffer[]> {
+    const bytesMax = Math.min(wanted.partitionMaxBytes, this.bytesMax - this.bytes);
+    const isFirst = this.bytes === 0;
+    const isInRange = wanted.fetchOffset >= partition.logStart && wanted.fetchOffset <= partition.highWatermark;
+    if (isInRange && bytesMax <= 0 && !isFirst) return [];
+    const batches = await partition.read(wanted.fetchOffset, Math.max(bytesMax, 0));
+    const given: Buffer[] = [];
+    let bytes = 0;
+    for (const batch of batches) {
+      if (bytes + batch.length > bytesMax && !(isFirst && bytes === 0)) break;
+      given.push(batch);
+      bytes += batch.length;
+    }
+    this.bytes += bytes;
+    return given;
+  }
+
+  private found(wanted: PartitionRequest, partition: Partition, records: Buffer[]): PartitionResponse {
+    return {
+      partitionIndex: wanted.partition,
+      errorCode: KafkaError.NONE,
+      highWatermark: partition.highWatermark,
+      lastStableOffset: partition.highWatermark,
+      logStartOffset: partition.logStart,
+      abortedTransactions: this.request.isolationLevel === READ_COMMITTED ? [] : null,
+      records,
+    };
+  }
+
+  private failed(wanted: PartitionRequest, errorCode: number, partition: Partition | undefined): PartitionResponse {
+    this.hasErrors = true;
+    return {
+      partitionIndex: wanted.partition,
+      errorCode,
+      highWatermark: partition?.highWatermark ?? -1,
+      logStartOffset: partition?.logStart ?? -1,
+      records: [],
+    };
+  }
+}
+
+/** What the partitions of a request grow by after this was made, which is before they are read: so nothing is missed. */
+class Growth {
+  private readonly partitions = new Set<Partition>();
+  private readonly startBytes: number;
+
+  constructor(log: Log, request: Request) {
+    for (const { topic, partitions } of request.topics) {
+      const known = log.topic(topic)?.partitions;
+      for (const { partition } of partitions) {
+        const found = known?.[partition];
+        if (found !== undefined) this.partitions.add(found);
+      }
+    }
+    this.startBytes = this.sum();
+  }
+
+  get isNothing(): boolean {
+    return this.partitions.size === 0;
+  }
+
+  private sum(): number {
+    let bytes = 0;
+    for (const partition of this.partitions) bytes += partition.bytes;
+    return bytes;
+  }
+
+  /** Resolves after a growth by `bytes`, after `waitMs`, or when the answer is not wanted any longer. */
+  async wait(bytes: number, waitMs: number, { door, signal }: Call): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const check = (): void => {
+      if (this.sum() - this.startBytes >= bytes) resolve();
+    };
+    const giveUp = (): void => resolve();
+    const timer = door.clock.after(waitMs, giveUp);
+    signal.addEventListener('abort', giveUp, { once: true });
+    const stops = [...this.partitions].map((partition) => partition.onGrowth(check));
+    check();
+    await promise;
+    for (const stop of stops) stop();
+    signal.removeEventListener('abort', giveUp);
+    timer.cancel();
+  }
+}

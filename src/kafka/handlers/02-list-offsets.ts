@@ -1,0 +1,90 @@
+// ListOffsets. Served: 1 to 9.
+//
+//   1  one offset for a time   4  leader epoch   7  max timestamp (-3)      9  latest tiered (-5: there is none)
+//   2  isolation level         6  flexible       8  earliest local (-4: the same as earliest)
+//
+// The record with the largest timestamp is found by halving over the log's search by time, which answers "none" for
+// every time beyond it: some fifty index lookups for a question that only people ask.
+
+import { KafkaError } from '../../formats/kafka/codes.ts';
+import {
+  EARLIEST_LOCAL_TIMESTAMP,
+  EARLIEST_TIMESTAMP,
+  LATEST_TIERED_TIMESTAMP,
+  LATEST_TIMESTAMP,
+  listOffsets,
+  MAX_TIMESTAMP,
+} from '../../formats/kafka/02-list-offsets.ts';
+import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import type { Partition } from '../../log/log.ts';
+import { outcomeOf } from '../codes.ts';
+import { defineHandler, LEADER_EPOCH, type Call } from '../handler.ts';
+
+type Request = RequestOf<typeof listOffsets>;
+type PartitionRequest = Request['topics'][number]['partitions'][number];
+type TopicResponse = ResponseDraft<typeof listOffsets>['topics'][number];
+type PartitionResponse = TopicResponse['partitions'][number];
+
+interface Found {
+  offset: number;
+  timestampMs: number;
+}
+
+const NOT_FOUND: Found = { offset: -1, timestampMs: -1 };
+
+export const listOffsetsHandler = defineHandler(listOffsets, answer);
+
+async function answer(request: Request, { door }: Call): Promise<ResponseDraft<typeof listOffsets>> {
+  const topics: TopicResponse[] = [];
+  for (const { name, partitions: wanted } of request.topics) {
+    const partitions: PartitionResponse[] = [];
+    for (const each of wanted) partitions.push(await findPartition(door.log.topic(name)?.partitions, each));
+    topics.push({ name, partitions });
+  }
+  return { topics };
+}
+
+async function findPartition(
+  partitions: readonly Partition[] | undefined,
+  { partitionIndex, timestamp, currentLeaderEpoch }: PartitionRequest,
+): Promise<PartitionResponse> {
+  const partition = partitions?.[partitionIndex];
+  if (partition === undefined) return { partitionIndex, errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION };
+  if (currentLeaderEpoch > LEADER_EPOCH) return { partitionIndex, errorCode: KafkaError.UNKNOWN_LEADER_EPOCH };
+  try {
+    const found = (await find(partition, timestamp)) ?? NOT_FOUND;
+    const leaderEpoch = found.offset === -1 ? -1 : LEADER_EPOCH;
+    const { offset, timestampMs } = found;
+    return { partitionIndex, errorCode: KafkaError.NONE, offset, timestamp: timestampMs, leaderEpoch };
+  } catch (error) {
+    return { partitionIndex, errorCode: outcomeOf(error).errorCode };
+  }
+}
+
+async function find(partition: Partition, timestamp: number): Promise<Found | undefined> {
+  switch (timestamp) {
+    case LATEST_TIMESTAMP:
+      return { offset: partition.highWatermark, timestampMs: -1 };
+    case EARLIEST_TIMESTAMP:
+    case EARLIEST_LOCAL_TIMESTAMP:
+      return { offset: partition.logStart, timestampMs: -1 };
+    case LATEST_TIERED_TIMESTAMP:
+      return NOT_FOUND;
+    case MAX_TIMESTAMP:
+      return findLargest(partition);
+    default:
+      return partition.offsetAtTime(Math.max(timestamp, 0));
+  }
+}
+
+async function findLargest(partition: Partition): Promise<Found | undefined> {
+  let largest = await partition.offsetAtTime(0);
+  let beyond = Number.MAX_SAFE_INTEGER;
+  while (largest !== undefined && beyond - largest.timestampMs > 1) {
+    const middle = largest.timestampMs + Math.floor((beyond - largest.timestampMs) / 2);
+    const found = await partition.offsetAtTime(middle);
+    if (found === undefined) beyond = middle;
+    else largest = found;
+  }
+  return largest;
+}

@@ -141,10 +141,13 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
     first.resolve(frame);
   }
 
-  socket.on(
-    'data',
-    frameReader(onFrame, (size) => fail(unreachable(`${where} sent a frame of ${size} bytes`))),
-  );
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      for (const frame of frames.push(chunk)) onFrame(frame);
+    } catch (error) {
+      fail(unreachable(`${where} sent what is no answer: ${messageOf(error)}`, error));
+    }
+  });
   socket.on('error', (error) => fail(unreachable(`${where}: ${error.message}`, error)));
   socket.on('close', () => fail(unreachable(`${where} closed the connection`)));
 

@@ -7,7 +7,8 @@
 //   later     not appended; trying again may help
 //   unknown   it may or may not lie there: ask before sending again
 
-import { KafkaError } from '../formats/kafka/codes.ts';
+import { HeadwaterError } from '../errors.ts';
+import { KafkaError, nameOfError } from '../formats/kafka/codes.ts';
 
 export type Outcome = 'acked' | 'tooLarge' | 'refused' | 'later' | 'unknown';
 
@@ -39,7 +40,8 @@ export function outcomeOf(errorCode: number): Outcome {
   return OUTCOMES.get(errorCode) ?? 'unknown';
 }
 
-/** True for codes of other requests that a person must mend, as a missing right. */
-export function isRefusal(errorCode: number): boolean {
-  return outcomeOf(errorCode) === 'refused';
+/** The error for a request other than Produce that was answered with `errorCode`: UPSTREAM_REFUSED or NOT_REACHABLE. */
+export function refusalOf(errorCode: number, what: string): HeadwaterError {
+  const code = outcomeOf(errorCode) === 'refused' ? 'UPSTREAM_REFUSED' : 'NOT_REACHABLE';
+  return new HeadwaterError(code, `${what}: ${nameOfError(errorCode)}`);
 }

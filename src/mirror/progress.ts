@@ -98,9 +98,15 @@ export function abandon(progress: Progress): void {
   progress.doubt = undefined;
 }
 
-/** A batch of the next `count` records goes out. */
+/** A batch of the next `count` records goes out, again or for the first time. */
 export function onSend(progress: Progress, count: number): void {
-  progress.doubt = { count, isWhole: true, isStray: true };
+  const before = progress.doubt;
+  progress.doubt = {
+    // What went out in another cut before may still arrive instead.
+    count: Math.max(count, before?.count ?? 0),
+    isWhole: before === undefined || (before.isWhole && before.count === count),
+    isStray: true,
+  };
 }
 
 /** The batch in flight, `count` records, was acknowledged; `upstreamNext` is the offset after it, -1 if not known. */

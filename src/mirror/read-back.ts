@@ -2,9 +2,10 @@
 // producer id, epoch and sequence as they were sent. A fetch ends at what all replicas have, so what it finds is safe.
 
 import { LATEST_TIMESTAMP, EARLIEST_TIMESTAMP } from '../formats/kafka/02-list-offsets.ts';
-import { KafkaError, nameOfError } from '../formats/kafka/codes.ts';
+import { KafkaError } from '../formats/kafka/codes.ts';
 import { readBatchHeader, splitBatches } from '../formats/batch.ts';
 import { unreachable } from './connection.ts';
+import { refusalOf } from './outcomes.ts';
 import { advance, distance, type Progress } from './progress.ts';
 import type { Fetched, Upstream } from './upstream.ts';
 
@@ -27,7 +28,7 @@ const PROBE_BYTES = 64 * 1024;
 
 /**
  * Looks for the proof that at least `count` records beyond the settled point are safe: first at the one place where the
- * last of them lies if nobody else writes there, then everywhere after the settled point. Throws NOT_REACHABLE.
+ * last of them lies if nobody else writes there, then everywhere after the settled point. Throws NOT_REACHABLE, UPSTREAM_REFUSED.
  */
 export async function prove(upstream: Upstream, place: Place, progress: Progress, count: number): Promise<Found> {
   const { leader, topic, partition } = place;
@@ -38,7 +39,7 @@ export async function prove(upstream: Upstream, place: Place, progress: Progress
   return found.count >= count ? found : readBack(upstream, place, progress);
 }
 
-/** Looks through everything after the settled point, up to the present end. Throws NOT_REACHABLE. */
+/** Looks through everything after the settled point, up to the present end. Throws NOT_REACHABLE, UPSTREAM_REFUSED. */
 export async function readBack(upstream: Upstream, place: Place, progress: Progress): Promise<Found> {
   const { leader, topic, partition } = place;
   const end = await offsetAt(upstream, place, LATEST_TIMESTAMP);
@@ -47,7 +48,7 @@ export async function readBack(upstream: Upstream, place: Place, progress: Progr
   let bytesMax = FETCH_BYTES;
   while (offset < end) {
     const { errorCode, value } = await upstream.fetch(leader, topic, partition, offset, bytesMax);
-    if (errorCode !== KafkaError.NONE) throw unreachable(`${topic}/${partition}: fetch ${nameOfError(errorCode)}`);
+    if (errorCode !== KafkaError.NONE) throw refusalOf(errorCode, 'may not read it back');
     found = search(value.records, progress, found);
     const next = endOf(value);
     if (next > offset) {
@@ -64,7 +65,7 @@ export async function readBack(upstream: Upstream, place: Place, progress: Progr
 async function offsetAt(upstream: Upstream, place: Place, timestampMs: number): Promise<number> {
   const { leader, topic, partition } = place;
   const { errorCode, value } = await upstream.offsetAt(leader, topic, partition, timestampMs);
-  if (errorCode !== KafkaError.NONE) throw unreachable(`${topic}/${partition}: offsets ${nameOfError(errorCode)}`);
+  if (errorCode !== KafkaError.NONE) throw refusalOf(errorCode, 'may not ask for its offsets');
   return value;
 }
 

@@ -1,0 +1,50 @@
+// What /status says: the stable part that the page, the command line and people's scripts read, and what each room has
+// to say for itself. The composition root puts it together from the rooms.
+
+import type { LogStatus } from '../log/log.ts';
+
+export interface Health {
+  ok: boolean;
+  /** Why not, one sentence each; empty when ok. */
+  reasons: string[];
+}
+
+/** A way in: `mqtt`, `kafka`, or a serial port as `serial boiler`. */
+export interface DoorStatus {
+  name: string;
+  /** `open`, or a word for what is wrong, such as `missing`. */
+  state: string;
+  /** Taken in since the start. */
+  records: number;
+  bytes: number;
+  /** Connections, where the door has any. */
+  clients?: number;
+}
+
+/** A way out. */
+export interface MirrorSummary {
+  name: string;
+  /** `sending`, `idle`, or a word for what is wrong, such as `unreachable`. */
+  state: string;
+  /** Acknowledged by the upstream since the start. */
+  records: number;
+  bytes: number;
+  backlog: { records: number; bytes: number; ageSeconds: number };
+  /** What needs somebody's attention, one sentence each. */
+  problems: string[];
+}
+
+export interface Status {
+  node: string;
+  version: string;
+  pid: number;
+  uptimeSeconds: number;
+  health: Health;
+  /** `host:port` of each door that is open. */
+  listening: { mqtt?: string; kafka?: string; http?: string };
+  doors: DoorStatus[];
+  log: LogStatus;
+  mirrors: MirrorSummary[];
+  /** Everything else, by room; its shape may change from version to version. */
+  rooms: Record<string, unknown>;
+}

@@ -1,0 +1,78 @@
+// Topics over REST: list, describe, create, delete.
+//
+//   GET    /topics          [{name, partitions, records, bytes, retentionMs, retentionBytes}]
+//   POST   /topics          {"name": "readings", "partitions": 4, "retentionMs": 604800000, "retentionBytes": -1}
+//   GET    /topics/:topic   the same and one entry for each partition
+//   DELETE /topics/:topic   on return the topic is gone
+
+import { HeadwaterError } from '../errors.ts';
+import type { Log, Topic, TopicSettings } from '../log/log.ts';
+import { json, readValues, type Answer, type Exchange } from './exchange.ts';
+
+export interface TopicSummary extends TopicSettings {
+  name: string;
+  records: number;
+  bytes: number;
+}
+
+export interface TopicDetail extends TopicSummary {
+  each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
+}
+
+const SETTINGS = ['partitions', 'retentionMs', 'retentionBytes'] as const;
+
+export function listTopics(log: Log): Answer {
+  return json(200, log.topics().map(summarize));
+}
+
+export function describeTopic(log: Log, { params }: Exchange): Answer {
+  const topic = findTopic(log, params.get('topic'));
+  const each = topic.partitions.map(({ index, logStart, highWatermark, bytes }) => {
+    return { partition: index, logStart, highWatermark, bytes };
+  });
+  return json(200, { ...summarize(topic), each } satisfies TopicDetail);
+}
+
+export async function createTopic(log: Log, { request }: Exchange): Promise<Answer> {
+  const [value] = await readValues(request);
+  const fields = new Map<string, unknown>(typeof value === 'object' && value !== null ? Object.entries(value) : []);
+  const name = fields.get('name');
+  if (typeof name !== 'string') throw new HeadwaterError('USAGE', 'a topic needs a name');
+  const settings: Partial<TopicSettings> = {};
+  for (const [field, given] of fields) {
+    if (field === 'name') continue;
+    const known = SETTINGS.find((setting) => setting === field);
+    if (known === undefined || typeof given !== 'number' || !Number.isSafeInteger(given)) {
+      throw new HeadwaterError(
+        'USAGE',
+        `a topic has the whole numbers ${SETTINGS.join(', ')}, and not ${field}: ${JSON.stringify(given)}`,
+      );
+    }
+    settings[known] = given;
+  }
+  return json(201, summarize(await log.createTopic(name, settings)));
+}
+
+export async function deleteTopic(log: Log, { params }: Exchange): Promise<Answer> {
+  const { name } = findTopic(log, params.get('topic'));
+  await log.deleteTopic(name);
+  return json(200, { deleted: name });
+}
+
+/** Throws TOPIC_UNKNOWN. */
+export function findTopic(log: Log, name = ''): Topic {
+  const topic = log.topic(name);
+  if (topic === undefined) throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${JSON.stringify(name)}`);
+  return topic;
+}
+
+function summarize({ name, settings, partitions }: Topic): TopicSummary {
+  let records = 0;
+  let bytes = 0;
+  for (const partition of partitions) {
+    records += partition.highWatermark - partition.logStart;
+    bytes += partition.bytes;
+  }
+  const { retentionMs, retentionBytes } = settings;
+  return { name, partitions: partitions.length, records, bytes, retentionMs, retentionBytes };
+}

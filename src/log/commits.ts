@@ -104,7 +104,15 @@ export interface CommitsNeeds {
 
 export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeeds): Commits {
   const credits = new Credits(intervalMs, burstMs, clock.monotonicMs());
-  const counters: CommitCounters = { count: 0, bytes: 0, batches: 0, seconds: 0, lastMs: 0, worstMs: 0, lastAtMs: -Infinity };
+  const counters: CommitCounters = {
+    count: 0,
+    bytes: 0,
+    batches: 0,
+    seconds: 0,
+    lastMs: 0,
+    worstMs: 0,
+    lastAtMs: -Infinity,
+  };
   const roomWaiters = new Set<() => void>();
   let waitingBytes = 0;
   let gathering = new GroupCommit(grew);
@@ -201,7 +209,10 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   function join(item: CommitItem | undefined, bytes: number): Commit {
     if (isClosing) throw new HeadwaterError('LOG_CLOSED', 'the log is closing');
     if (waitingBytes > WAITING_BYTES_MAX) {
-      throw new HeadwaterError('LOG_FULL', `${waitingBytes} bytes wait for their commit: try again when the card has caught up`);
+      throw new HeadwaterError(
+        'LOG_FULL',
+        `${waitingBytes} bytes wait for their commit: try again when the card has caught up`,
+      );
     }
     if (item !== undefined) gathering.items.push(item);
     gathering.grow(bytes);

@@ -3,12 +3,13 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { HeadwaterError, messageOf } from '../errors.ts';
+import { HeadwaterError } from '../errors.ts';
 import { readBatchHeader } from '../formats/batch.ts';
-import { counter, gauge, type Metric } from '../metrics.ts';
+import type { Metric } from '../metrics.ts';
 import type { Change, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
+import { metricsOf } from './log-metrics.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
@@ -296,7 +297,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     const settings = { ...topic.settings, ...configured };
     checkSettings(settings);
     if (settings.partitions < topic.partitions.length) {
-      trace.warn('a topic keeps its partitions, their number can only grow', { topic: topic.name, partitions: topic.partitions.length });
+      trace.warn('a topic keeps its partitions, their number can only grow', {
+        topic: topic.name,
+        partitions: topic.partitions.length,
+      });
       settings.partitions = topic.partitions.length;
     }
     if (JSON.stringify(settings) === JSON.stringify(topic.settings)) return;
@@ -306,10 +310,17 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   }
 
   function rowOf(topic: OpenTopic): TopicRow {
-    return { id: topic.id.toString('hex'), partitions: topic.partitions.map((each) => each.number), settings: topic.settings };
+    return {
+      id: topic.id.toString('hex'),
+      partitions: topic.partitions.map((each) => each.number),
+      settings: topic.settings,
+    };
   }
 
-  function defineTopic(name: string, settings: Partial<TopicSettings> = {}): { topic: OpenTopic; isKept: Promise<void> } {
+  function defineTopic(
+    name: string,
+    settings: Partial<TopicSettings> = {},
+  ): { topic: OpenTopic; isKept: Promise<void> } {
     checkTopicName(name);
     const whole = { ...DEFAULT_SETTINGS, ...needs.topics.get(name), ...settings };
     checkSettings(whole);
@@ -437,27 +448,4 @@ async function loadClusterId({ tables }: Store): Promise<string> {
   const drawn = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url');
   await tables.write([['meta/cluster-id', Buffer.from(drawn)]]);
   return drawn;
-}
-
-function metricsOf(status: LogStatus): Metric[] {
-  const { commits, appended } = status;
-  return [
-    counter('log_appended_records_total', 'Records appended.', appended.records),
-    counter('log_appended_bytes_total', 'Bytes of the batches appended, as stored.', appended.bytes),
-    counter('log_read_bytes_total', 'Bytes of batches read by consumers and mirrors.', status.read.bytes),
-    counter('log_commits_total', 'Synced group commits.', commits.count),
-    counter('log_commit_seconds_total', 'Time spent in commits.', commits.seconds),
-    gauge('log_commit_last_seconds', 'Time the last commit took.', commits.lastMs / 1000),
-    gauge('log_commit_worst_seconds', 'Longest commit since the start.', commits.worstMs / 1000),
-    gauge('log_commit_credits', 'Commits that may start at once.', status.credits),
-    gauge('log_waiting_bytes', 'Bytes that wait for their commit.', status.waitingBytes),
-    gauge('log_bytes', 'Bytes of all batches that can be read.', status.bytes),
-    gauge('log_disk_bytes', 'Bytes of the data folder.', status.diskBytes),
-    gauge('log_budget_bytes', 'Ceiling of the data folder.', status.budgetBytes),
-    gauge('log_segments', 'Segments on the card.', status.segments),
-    gauge('log_topics', 'Topics.', status.topics),
-    gauge('log_partitions', 'Partitions.', status.partitions),
-    gauge('log_up', '1 while the card takes writes.', status.state === 'ok' ? 1 : 0),
-    counter('log_dropped_unsent_bytes_total', 'Bytes the budget removed before a mirror had sent them.', status.droppedUnsent.bytes),
-  ];
 }

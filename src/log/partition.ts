@@ -3,7 +3,15 @@
 
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { checkBatch, decodeRecords, isControl, isTransactional, readBatchHeader, stampOffset, type BatchHeader } from '../formats/batch.ts';
+import {
+  checkBatch,
+  decodeRecords,
+  isControl,
+  isTransactional,
+  readBatchHeader,
+  stampOffset,
+  type BatchHeader,
+} from '../formats/batch.ts';
 import type { BatchWrite, Range, Store } from '../store/store.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
@@ -168,7 +176,11 @@ export class LogPartition implements Partition {
     return undefined;
   }
 
-  async #findTime(timestampMs: number, from: number, to: number): Promise<{ offset: number; timestampMs: number } | undefined> {
+  async #findTime(
+    timestampMs: number,
+    from: number,
+    to: number,
+  ): Promise<{ offset: number; timestampMs: number } | undefined> {
     let offset = from;
     while (offset <= to && offset < this.highWatermark) {
       const batches = await this.read(offset, SCAN_BYTES);
@@ -324,7 +336,10 @@ class ClientBatch implements CommitItem {
 /** What Kafka demands of a batch that a client sends (LogValidator). */
 function checkClientBatch(batch: Buffer): BatchHeader {
   if (batch.length > BATCH_BYTES_MAX) {
-    throw new HeadwaterError('RECORD_TOO_LARGE', `a batch of ${batch.length} bytes where ${BATCH_BYTES_MAX} are allowed`);
+    throw new HeadwaterError(
+      'RECORD_TOO_LARGE',
+      `a batch of ${batch.length} bytes where ${BATCH_BYTES_MAX} are allowed`,
+    );
   }
   const header = checkBatch(batch);
   if (header.baseOffset !== 0) throw invalid(`base offset ${header.baseOffset} where 0 is demanded`);

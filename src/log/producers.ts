@@ -89,7 +89,8 @@ export function createProducers(): Producers {
         else list.push(producer);
       }
       const changes: Change[] = [];
-      for (const partition of snapshotted) if (!byPartition.has(partition)) changes.push([`${MARK_PREFIX}${partition}`, null]);
+      for (const partition of snapshotted)
+        if (!byPartition.has(partition)) changes.push([`${MARK_PREFIX}${partition}`, null]);
       snapshotted.clear();
       for (const [partition, producers] of byPartition) {
         snapshotted.add(partition);
@@ -121,7 +122,10 @@ function checkAgainst(known: Producer, header: BatchHeader): number | undefined 
     if (same !== undefined) return same.baseOffset;
   }
   if (producerEpoch < known.producerEpoch) {
-    throw new HeadwaterError('PRODUCER_FENCED', `epoch ${producerEpoch} of producer ${header.producerId} is below ${known.producerEpoch}`);
+    throw new HeadwaterError(
+      'PRODUCER_FENCED',
+      `epoch ${producerEpoch} of producer ${header.producerId} is below ${known.producerEpoch}`,
+    );
   }
   const expected = producerEpoch === known.producerEpoch ? sequenceAfter(known.batches.at(-1)!.lastSequence, 1) : 0;
   if (baseSequence === expected) return undefined;

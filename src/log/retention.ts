@@ -75,7 +75,9 @@ export function openRetention(needs: RetentionNeeds): Retention {
 
   async function removeIfDead(id: number): Promise<void> {
     const ranges = await store.rangesIn(id);
-    const isDead = ranges.every(({ partition, lastOffset }) => lastOffset < (partitions.get(partition)?.logStart ?? Infinity));
+    const isDead = ranges.every(
+      ({ partition, lastOffset }) => lastOffset < (partitions.get(partition)?.logStart ?? Infinity),
+    );
     if (isDead) await store.remove(id);
   }
 

@@ -79,7 +79,8 @@ export function checkSettings(settings: TopicSettings): void {
     throw new HeadwaterError('TOPIC_INVALID', `${partitions} partitions: use 1 to ${PARTITIONS_MAX}`);
   }
   for (const [what, value] of Object.entries({ retentionMs, retentionBytes })) {
-    if (!Number.isSafeInteger(value) || value < -1) throw new HeadwaterError('TOPIC_INVALID', `${what} ${value}: use -1 or more`);
+    if (!Number.isSafeInteger(value) || value < -1)
+      throw new HeadwaterError('TOPIC_INVALID', `${what} ${value}: use -1 or more`);
   }
 }
 

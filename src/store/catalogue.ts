@@ -61,14 +61,16 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   async function rangesIn(id: number): Promise<Range[]> {
     const value = await tables.get(segmentKey(id));
     if (value === undefined) return [];
-    return parse<SegmentRow>(value).ranges.map(([partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs]) => ({
-      partition,
-      firstOffset,
-      lastOffset,
-      bytes,
-      batches,
-      maxTimestampMs,
-    }));
+    return parse<SegmentRow>(value).ranges.map(
+      ([partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs]) => ({
+        partition,
+        firstOffset,
+        lastOffset,
+        bytes,
+        batches,
+        maxTimestampMs,
+      }),
+    );
   }
 
   async function* located(prefix: string, from: string): AsyncIterable<LocatedRange> {

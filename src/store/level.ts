@@ -51,7 +51,7 @@ export function isDiskFull(error: unknown): boolean {
 function causes(error: unknown): { code?: string; message: string }[] {
   const chain: { code?: string; message: string }[] = [];
   for (let each = error; each instanceof Error && chain.length < 8; each = each.cause) {
-    chain.push(each as Error & { code?: string });
+    chain.push(each);
   }
   return chain;
 }

@@ -10,17 +10,18 @@
 // lasts `failure()` says why, and the log refuses new work.
 
 import assert from 'node:assert';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
-import { HeadwaterError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
-import { loadCatalogue, type Catalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
+import { loadCatalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
+import { findUnsealed, takeFolder, unavailable } from './folder.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
-import { isDiskFull, isLocked, syncFolder, type LevelOperation } from './level.ts';
+import { isDiskFull, type LevelOperation } from './level.ts';
+import { account, emptyOpen, scanSegment, type OpenSegment } from './open-segment.ts';
 import { openReaders } from './readers.ts';
 import { Segment, type Describe, type Range } from './segment.ts';
-import { openTables } from './tables.ts';
 
 export type { LocatedRange, SealedSegment } from './catalogue.ts';
 export type { Describe, Range } from './segment.ts';
@@ -96,21 +97,9 @@ export interface StoreNeeds {
   writeBufferBytes?: number;
 }
 
-/** The segment that is written, or one that is being sealed, and what is in it. */
-interface Open {
-  segment: Segment;
-  ranges: Map<number, Range>;
-  /** Value bytes plus 56 for each batch: what LevelDB's memtable has taken. */
-  fillBytes: number;
-  batches: number;
-  bytes: number;
-  hasMarks: boolean;
-}
-
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 // Five memtable flushes land in levels 2, 1 and 0 without LevelDB rewriting any of them; a sixth would.
 const MEMTABLES_PER_SEGMENT = 4.5;
-const BATCH_OVERHEAD_BYTES = 56;
 const RETRY_MS = 1000;
 
 /** Opens the folder, made when missing. Throws STORE_LOCKED (naming the owner's pid) or STORE_UNAVAILABLE. */
@@ -126,9 +115,9 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   const readers = openReaders((id) => Segment.open(id, folderOf(id), writeBufferBytes));
 
   const marks = new Map<string, Buffer>();
-  const sealing: Open[] = [];
+  const sealing: OpenSegment[] = [];
   const closing = new AbortController();
-  let active: Open | undefined;
+  let active: OpenSegment | undefined;
   let standby: Promise<Segment> | undefined;
   let sealWork: Promise<void> = Promise.resolve();
   let nextId = 1;
@@ -158,7 +147,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     prepareStandby();
   }
 
-  async function becomeActive(open: Open, lastCommit: number): Promise<void> {
+  async function becomeActive(open: OpenSegment, lastCommit: number): Promise<void> {
     if (active !== undefined) seal(active);
     active = open;
     commit = lastCommit;
@@ -189,7 +178,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     standby.catch(() => undefined);
   }
 
-  async function roll(full: Open): Promise<Open> {
+  async function roll(full: OpenSegment): Promise<OpenSegment> {
     const taken = standby ?? createSegment();
     standby = undefined;
     const next = emptyOpen(await taken);
@@ -199,12 +188,12 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return next;
   }
 
-  function seal(full: Open): void {
+  function seal(full: OpenSegment): void {
     sealing.push(full);
     sealWork = sealWork.then(() => sealUntilDone(full));
   }
 
-  async function sealUntilDone(full: Open): Promise<void> {
+  async function sealUntilDone(full: OpenSegment): Promise<void> {
     while (!closing.signal.aborted) {
       try {
         await full.segment.flush();
@@ -259,7 +248,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     }
   }
 
-  function operationsOf(batches: BatchWrite[], changes: Change[], open: Open): LevelOperation[] {
+  function operationsOf(batches: BatchWrite[], changes: Change[], open: OpenSegment): LevelOperation[] {
     const operations: LevelOperation[] = batches.map((each) => ({
       type: 'put',
       key: batchKey(each.partition, each.lastOffset),
@@ -294,7 +283,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   }
 
   /** The segment in memory that holds `offset` of a partition, the oldest first. */
-  function openHolding(partition: number, offset: number): Open | undefined {
+  function openHolding(partition: number, offset: number): OpenSegment | undefined {
     for (const open of [...sealing, active]) {
       const range = open?.ranges.get(partition);
       if (range !== undefined && offset <= range.lastOffset) return open;
@@ -372,102 +361,4 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await rm(join(folder, 'owner'), { force: true });
     },
   };
-}
-
-/** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
-async function takeFolder(folder: string, clock: Clock, trace: Trace): ReturnType<typeof openTables> {
-  try {
-    await mkdir(folder, { recursive: true });
-    const tables = await openTables(join(folder, 'tables'), clock, trace);
-    await writeFile(join(folder, 'owner'), `${process.pid}\n`);
-    return tables;
-  } catch (error) {
-    if (isLocked(error)) {
-      const owner = await readFile(join(folder, 'owner'), 'utf8').catch(() => 'unknown');
-      const message = `the data folder ${folder} is in use by process ${owner.trim()}: stop it, or set data.dir to another folder`;
-      throw new HeadwaterError('STORE_LOCKED', message, { cause: error });
-    }
-    throw unavailable(folder, error);
-  }
-}
-
-function unavailable(folder: string, cause: unknown): HeadwaterError {
-  const reason = isDiskFull(cause) ? 'the disk is full: free some space' : deepestMessage(cause);
-  return new HeadwaterError('STORE_UNAVAILABLE', `the data folder ${folder} can't be written: ${reason}`, { cause });
-}
-
-function deepestMessage(error: unknown): string {
-  return error instanceof Error && error.cause !== undefined ? deepestMessage(error.cause) : messageOf(error);
-}
-
-/** Folders that are not in the catalogue, in the order they were written; what a crash left half-made is removed. */
-async function findUnsealed(segmentsFolder: string, catalogue: Catalogue, trace: Trace): Promise<number[]> {
-  const unsealed: number[] = [];
-  const present = new Set<number>();
-  const removed = new Set<number>();
-  for (const name of await readdir(segmentsFolder)) {
-    const path = join(segmentsFolder, name);
-    const id = parseInt(name, 16);
-    const isWhole = catalogue.has(id) || (await isFile(join(path, 'CURRENT')));
-    if (!/^[0-9a-f]{8}$/.test(name) || !isWhole) {
-      removed.add(id);
-      await rm(path, { recursive: true, force: true });
-      continue;
-    }
-    present.add(id);
-    if (!catalogue.has(id)) unsealed.push(id);
-  }
-  for (const { id } of catalogue.sealed()) {
-    if (present.has(id)) continue;
-    if (!removed.has(id)) trace.error('a segment of the catalogue is missing; its records are gone', { segment: id });
-    await catalogue.remove(id);
-  }
-  await syncFolder(segmentsFolder);
-  return unsealed.toSorted((a, b) => a - b);
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
-}
-
-function emptyOpen(segment: Segment): Open {
-  return { segment, ranges: new Map(), fillBytes: 0, batches: 0, bytes: 0, hasMarks: false };
-}
-
-/** Rebuilds what was known of a segment from its batches; undefined (and closed) when nothing was ever written to it. */
-async function scanSegment(
-  segment: Segment,
-  { describe, visit }: RecoverHooks,
-): Promise<{ open: Open; commit: number } | undefined> {
-  const commit = await segment.lastCommit();
-  if (commit === undefined) {
-    await segment.close();
-    return undefined;
-  }
-  const open = emptyOpen(segment);
-  await segment.scan((partition, lastOffset, value) => {
-    account(open, [{ partition, lastOffset, value, ...describe(value) }]);
-    visit(partition, value);
-  });
-  open.hasMarks = true;
-  return { open, commit };
-}
-
-function account(open: Open, batches: BatchWrite[]): void {
-  open.hasMarks = true;
-  for (const { partition, firstOffset, lastOffset, maxTimestampMs, value } of batches) {
-    const bytes = value.length;
-    open.fillBytes += bytes + BATCH_OVERHEAD_BYTES;
-    open.bytes += bytes;
-    open.batches += 1;
-    const range = open.ranges.get(partition);
-    if (range === undefined) {
-      open.ranges.set(partition, { partition, firstOffset, lastOffset, bytes, batches: 1, maxTimestampMs });
-      continue;
-    }
-    range.lastOffset = lastOffset;
-    range.bytes += bytes;
-    range.batches += 1;
-    range.maxTimestampMs = Math.max(range.maxTimestampMs, maxTimestampMs);
-  }
 }

@@ -35,7 +35,7 @@ function startAppender(name: string, wrap: string[] = []): Appender {
   const [out, err] = [join(scratch, `${name}.out`), join(scratch, `${name}.err`)];
   const files = [openSync(out, 'w'), openSync(err, 'w')];
   const [command, ...args] = [...wrap, process.execPath, APPENDER, folder, String(WRITE_BUFFER_BYTES)];
-  const child = spawn(command!, args, { stdio: ['ignore', files[0]!, files[1]!], detached: true });
+  const child = spawn(command, args, { stdio: ['ignore', files[0]!, files[1]!], detached: true });
   for (const file of files) closeSync(file);
   return {
     process: child,
@@ -82,7 +82,15 @@ function highest(acked: string): number[] {
 /** Opens what the dead process left, and finds all that it had acknowledged. Returns the ends. */
 async function checkAgainst(acked: number[]): Promise<number[]> {
   const store = await openStore({ folder, clock: systemClock, trace: silent, writeBufferBytes: WRITE_BUFFER_BYTES });
-  const log = await openLog({ store, clock: systemClock, trace: silent, commitIntervalMs: 0, commitBurstMs: 0, topics: new Map(), budgetBytes: 1e12 });
+  const log = await openLog({
+    store,
+    clock: systemClock,
+    trace: silent,
+    commitIntervalMs: 0,
+    commitBurstMs: 0,
+    topics: new Map(),
+    budgetBytes: 1e12,
+  });
   const ends: number[] = [];
   for (const partition of log.topic('t')?.partitions ?? []) {
     expect(numbersOf(await readAll(partition))).toEqual(upTo(partition.highWatermark));
@@ -115,7 +123,17 @@ test('25 times kill -9 at random moments', { timeout: 240_000 }, async () => {
 });
 
 test('a sync that fails now and then costs nothing that was acknowledged', { timeout: 120_000 }, async () => {
-  const wrap = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=20+15'];
+  const wrap = [
+    'strace',
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    'trace=fdatasync',
+    '-e',
+    'inject=fdatasync:error=EIO:when=20+15',
+  ];
   const appender = startAppender('eio', wrap);
   await until(() => Math.min(...highest(appender.acked())) > 500, 'acknowledged records between failing syncs');
   await appender.kill();

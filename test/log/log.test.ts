@@ -65,13 +65,21 @@ test('a duplicate of an idempotent producer is answered with its first offset, a
   let partition = partitionOf('t');
   await partition.append(batchOf(0, 2, { ...producer, baseSequence: 0 }));
   await partition.append(batchOf(2, 2, { ...producer, baseSequence: 2 }));
-  expect(await partition.append(batchOf(0, 2, { ...producer, baseSequence: 0 }))).toEqual({ baseOffset: 0, isDuplicate: true });
-  await expect(partition.append(batchOf(9, 1, { ...producer, baseSequence: 9 }))).rejects.toMatchObject({ code: 'SEQUENCE_OUT_OF_ORDER' });
+  expect(await partition.append(batchOf(0, 2, { ...producer, baseSequence: 0 }))).toEqual({
+    baseOffset: 0,
+    isDuplicate: true,
+  });
+  await expect(partition.append(batchOf(9, 1, { ...producer, baseSequence: 9 }))).rejects.toMatchObject({
+    code: 'SEQUENCE_OUT_OF_ORDER',
+  });
   for (let next = 0; next < 300; next += 1) await partition.append(batchOf(next, 1, { bytes: 2000 }));
   expect(opened.store.sealed().length).toBeGreaterThan(0);
   await opened.reopen();
   partition = opened.log.topic('t')!.partitions[0]!;
-  expect(await partition.append(batchOf(2, 2, { ...producer, baseSequence: 2 }))).toEqual({ baseOffset: 2, isDuplicate: true });
+  expect(await partition.append(batchOf(2, 2, { ...producer, baseSequence: 2 }))).toEqual({
+    baseOffset: 2,
+    isDuplicate: true,
+  });
   expect(await partition.append(batchOf(4, 1, { ...producer, baseSequence: 4 }))).toMatchObject({ isDuplicate: false });
   expect(partition.producers()).toMatchObject([{ producerId: 9, producerEpoch: 0, lastSequence: 4 }]);
 });
@@ -105,7 +113,8 @@ test('batches that Kafka refuses are refused, and nothing is kept of them', asyn
 
 test('the first record at or after a time is found in any segment', async () => {
   const partition = partitionOf('t');
-  for (let next = 0; next < 300; next += 1) await partition.append(batchOf(next, 1, { bytes: 3000, timestampMs: 10_000 + next * 10 }));
+  for (let next = 0; next < 300; next += 1)
+    await partition.append(batchOf(next, 1, { bytes: 3000, timestampMs: 10_000 + next * 10 }));
   expect(await partition.offsetAtTime(0)).toEqual({ offset: 0, timestampMs: 10_000 });
   expect(await partition.offsetAtTime(10_995)).toEqual({ offset: 100, timestampMs: 11_000 });
   expect(await partition.offsetAtTime(12_990)).toEqual({ offset: 299, timestampMs: 12_990 });

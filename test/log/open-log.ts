@@ -21,7 +21,10 @@ export interface OpenLogFolder {
   remove(): Promise<void>;
 }
 
-export async function openLogFolder(needs: Partial<LogNeeds> = {}, writeBufferBytes = 64 * 1024): Promise<OpenLogFolder> {
+export async function openLogFolder(
+  needs: Partial<LogNeeds> = {},
+  writeBufferBytes = 64 * 1024,
+): Promise<OpenLogFolder> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-log-'));
   const opened = { folder, reopen, remove } as OpenLogFolder;
 
@@ -78,7 +81,11 @@ export function batchOf(first: number, count: number, of: BatchOf = {}): Buffer 
   return encodeBatch(records, producer);
 }
 
-export async function readAll(partition: Partition, from = partition.logStart, bytesMax = 100_000): Promise<LogRecord[]> {
+export async function readAll(
+  partition: Partition,
+  from = partition.logStart,
+  bytesMax = 100_000,
+): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
   for (let next = from; next < partition.highWatermark; next = records.at(-1)!.offset + 1) {
     const batches = await partition.read(next, bytesMax);

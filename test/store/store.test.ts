@@ -109,7 +109,13 @@ test('what was written is there after a stop, and only the unsealed part is visi
 });
 
 test('marks are carried over rolls, and removed ones stay away', async () => {
-  await store.write([], [['a', Buffer.from('1')], ['b', Buffer.from('2')]]);
+  await store.write(
+    [],
+    [
+      ['a', Buffer.from('1')],
+      ['b', Buffer.from('2')],
+    ],
+  );
   const end = await fill(1);
   await store.write([batchWrite(1, end)], [['a', null]]);
   const next = await fill(3, 1, end + 1);

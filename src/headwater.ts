@@ -1,0 +1,203 @@
+// The composition root: opens the rooms bottom-up and closes them in reverse. A start that fails half-way closes what was
+// open. On stop the doors take nothing more first, then what was taken is committed, then everything closes in order.
+
+import { readFileSync } from 'node:fs';
+import type { Clock } from './clock.ts';
+import { configError, formatAddress, type Address, type Config, type ConfigPath } from './config.ts';
+import { isHeadwaterError, messageOf } from './errors.ts';
+import { openHttp } from './http/http.ts';
+import type { DoorStatus, Health, MirrorSummary, Status } from './http/status.ts';
+import { openIntake } from './intake/intake.ts';
+import { parseRoute } from './intake/routes.ts';
+import { openKafka } from './kafka/kafka.ts';
+import { openLog } from './log/log.ts';
+import { gauge, type Metric } from './metrics.ts';
+import type { MirrorStatus } from './mirror/mirror-status.ts';
+import { openMirrors } from './mirror/mirror.ts';
+import { openMqtt } from './mqtt/mqtt.ts';
+import { openSerial } from './serial/serial.ts';
+import { openStore } from './store/store.ts';
+import type { Trace } from './trace.ts';
+
+export interface Headwater {
+  /** `host:port` of each door that is open, with the true port. */
+  readonly addresses: { mqtt?: string; kafka?: string; http?: string };
+  status(): Status;
+  /** Resolves when an append and its sync worked within the last `withinMs` or work now. */
+  alive(withinMs: number): Promise<void>;
+  /** Takes nothing more, commits what was taken, closes all rooms in order. */
+  stop(): Promise<void>;
+}
+
+/** How many partitions' troubles the summary of a mirror names. */
+const PROBLEMS_MAX = 10;
+
+const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
+  .version;
+
+/** Opens all rooms. Rejects with CONFIG_INVALID, STORE_LOCKED, STORE_UNAVAILABLE, or what listening throws (EADDRINUSE). */
+export async function openHeadwater(config: Config, needs: { clock: Clock; trace: Trace }): Promise<Headwater> {
+  const { clock, trace } = needs;
+  checkRoutes(config);
+  const startedMs = clock.monotonicMs();
+  await using rooms = new AsyncDisposableStack();
+
+  const store = await openStore({ folder: config.data.dir, clock, trace });
+  rooms.defer(() => store.close());
+  const log = await openLog({
+    store,
+    clock,
+    trace,
+    commitIntervalMs: config.commit.intervalMs,
+    commitBurstMs: config.commit.burstMs,
+    topics: config.topics,
+    budgetBytes: config.data.budgetBytes,
+  });
+  rooms.defer(() => log.close());
+  const intake = openIntake({ log, routes: config.routes, nodeName: config.node.name, clock, trace });
+  rooms.defer(() => intake.close());
+  const mirrors = await openMirrors({ mirrors: config.mirror, log, nodeName: config.node.name, clock, trace });
+  rooms.defer(() => mirrors.close());
+  const kafka = await openIf(config.kafka.listen, (listen) =>
+    openKafka({
+      listen,
+      ...(config.kafka.advertise === undefined ? {} : { advertise: config.kafka.advertise }),
+      log,
+      clock,
+      trace,
+      limits: { connectionsMax: config.kafka.clientsMax },
+    }),
+  );
+  rooms.defer(async () => kafka?.close());
+  const mqtt = await openIf(config.mqtt.listen, (listen) =>
+    openMqtt({
+      listen,
+      intake,
+      marks: { set: (key, value) => log.mark(key, value), entries: (prefix) => log.marks(prefix) },
+      tables: store.tables,
+      clock,
+      trace,
+      limits: { packetBytesMax: config.mqtt.packetBytesMax, clientsMax: config.mqtt.clientsMax },
+    }),
+  );
+  rooms.defer(async () => mqtt?.close());
+  const serial = await openSerial({ ports: config.serial, intake, clock, trace });
+  rooms.defer(() => serial.close());
+
+  const addresses: Headwater['addresses'] = {};
+  if (kafka !== undefined) addresses.kafka = formatAddress({ ...config.kafka.listen!, port: kafka.port });
+  if (mqtt !== undefined) addresses.mqtt = formatAddress({ ...config.mqtt.listen!, port: mqtt.port });
+
+  const http = await openIf(config.http.listen, (listen) =>
+    openHttp({ listen, hosts: config.http.hosts, log, status, metrics, live, ready, clock, trace }),
+  );
+  rooms.defer(async () => http?.close());
+  if (http !== undefined) addresses.http = formatAddress(http.address);
+
+  function ready(): Health {
+    const { state, reason } = log.status();
+    const reasons: string[] = [];
+    if (state !== 'ok') reasons.push(`the card refuses writes: ${reason ?? 'unknown'}`);
+    else if (log.isFull()) reasons.push('more records wait for their commit than may wait');
+    return { ok: reasons.length === 0, reasons };
+  }
+
+  function live(): Health {
+    // A process that answers is alive: a card that refuses writes is not mended by another start.
+    return { ok: true, reasons: [] };
+  }
+
+  function metrics(): Metric[] {
+    const up = gauge('up', '1 while everything that is taken can be kept.', ready().ok ? 1 : 0);
+    const opened = [log, intake, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
+    return [up, ...opened.flatMap((room) => room.metrics())];
+  }
+
+  function status(): Status {
+    return {
+      node: config.node.name,
+      version: VERSION,
+      pid: process.pid,
+      uptimeSeconds: Math.round((clock.monotonicMs() - startedMs) / 1000),
+      health: ready(),
+      listening: addresses,
+      doors: doors(),
+      log: log.status(),
+      mirrors: mirrors.status().map(mirrorSummary),
+      rooms: {
+        intake: intake.status(),
+        mqtt: mqtt?.status(),
+        serial: serial.status(),
+        kafka: kafka?.status(),
+        mirror: mirrors.status(),
+        http: http?.status(),
+      },
+    };
+  }
+
+  function doors(): DoorStatus[] {
+    const found: DoorStatus[] = [];
+    if (mqtt !== undefined) {
+      const { clients, received } = mqtt.status();
+      found.push({ name: 'mqtt', state: 'open', clients, ...received });
+    }
+    if (kafka !== undefined) {
+      const { connections, produced } = kafka.status();
+      found.push({ name: 'kafka', state: 'open', clients: connections, ...produced });
+    }
+    for (const port of serial.status()) {
+      found.push({ name: `serial ${port.name}`, state: port.state, records: port.lines, bytes: port.bytes });
+    }
+    return found;
+  }
+
+  const opened = rooms.move();
+  return {
+    addresses,
+    status,
+    alive: (withinMs) => log.probe(withinMs),
+    async stop() {
+      await Promise.all([mqtt?.stopIntake(), serial.stopIntake()]);
+      await opened.disposeAsync();
+    },
+  };
+}
+
+/** Opens a door, unless its `listen` is off. */
+async function openIf<T>(listen: Address | undefined, open: (listen: Address) => Promise<T>): Promise<T | undefined> {
+  return listen === undefined ? undefined : open(listen);
+}
+
+/** All mistakes in the routes at once, each with its place in the file. */
+function checkRoutes(config: Config): void {
+  const problems: { path: ConfigPath; message: string }[] = [];
+  for (const [index, rule] of config.routes.entries()) {
+    try {
+      parseRoute(rule);
+    } catch (error) {
+      if (!isHeadwaterError(error, 'CONFIG_INVALID')) throw error;
+      problems.push({ path: ['routes', index, 'mqtt'], message: messageOf(error) });
+    }
+  }
+  if (problems.length > 0) throw configError(config, problems);
+}
+
+function mirrorSummary(mirror: MirrorStatus): MirrorSummary {
+  const { name, state, backlog, sent, lost } = mirror;
+  const problems = mirror.reason === undefined ? [] : [mirror.reason];
+  for (const { topic, partition, reason } of mirror.partitions) {
+    if (reason !== undefined && problems.length < PROBLEMS_MAX) problems.push(`${topic}/${partition}: ${reason}`);
+  }
+  if (lost.gapRecords > 0) problems.push(`${lost.gapRecords} records were removed here before they were sent`);
+  if (lost.upstreamRecords > 0)
+    problems.push(`the upstream has lost ${lost.upstreamRecords} records that it had acknowledged`);
+  const { records, bytes, ageMs } = backlog;
+  return {
+    name,
+    state,
+    records: sent.records,
+    bytes: sent.bytes,
+    backlog: { records, bytes, ageSeconds: ageMs / 1000 },
+    problems,
+  };
+}

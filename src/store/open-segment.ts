@@ -1,0 +1,59 @@
+// A segment that is written, or that is full and not sealed yet, with what is in it: the part of the catalogue that is
+// still in memory. After a crash it is rebuilt from the segment's batches.
+
+import type { Range, Segment } from './segment.ts';
+import type { BatchWrite, RecoverHooks } from './store.ts';
+
+const BATCH_OVERHEAD_BYTES = 56;
+
+export interface OpenSegment {
+  segment: Segment;
+  ranges: Map<number, Range>;
+  /** Value bytes plus 56 for each batch: what LevelDB's memtable has taken. */
+  fillBytes: number;
+  batches: number;
+  bytes: number;
+  hasMarks: boolean;
+}
+
+export function emptyOpen(segment: Segment): OpenSegment {
+  return { segment, ranges: new Map(), fillBytes: 0, batches: 0, bytes: 0, hasMarks: false };
+}
+
+/** Rebuilds what was known of a segment from its batches; undefined (and closed) when nothing was ever written to it. */
+export async function scanSegment(
+  segment: Segment,
+  { describe, visit }: RecoverHooks,
+): Promise<{ open: OpenSegment; commit: number } | undefined> {
+  const commit = await segment.lastCommit();
+  if (commit === undefined) {
+    await segment.close();
+    return undefined;
+  }
+  const open = emptyOpen(segment);
+  await segment.scan((partition, lastOffset, value) => {
+    account(open, [{ partition, lastOffset, value, ...describe(value) }]);
+    visit(partition, value);
+  });
+  open.hasMarks = true;
+  return { open, commit };
+}
+
+export function account(open: OpenSegment, batches: BatchWrite[]): void {
+  open.hasMarks = true;
+  for (const { partition, firstOffset, lastOffset, maxTimestampMs, value } of batches) {
+    const bytes = value.length;
+    open.fillBytes += bytes + BATCH_OVERHEAD_BYTES;
+    open.bytes += bytes;
+    open.batches += 1;
+    const range = open.ranges.get(partition);
+    if (range === undefined) {
+      open.ranges.set(partition, { partition, firstOffset, lastOffset, bytes, batches: 1, maxTimestampMs });
+      continue;
+    }
+    range.lastOffset = lastOffset;
+    range.bytes += bytes;
+    range.batches += 1;
+    range.maxTimestampMs = Math.max(range.maxTimestampMs, maxTimestampMs);
+  }
+}

@@ -1,0 +1,81 @@
+// Serial ports without an operating system: the test plugs devices in and out, and speaks as them.
+
+import type { OpenPort, Port, PortListener, Refusal } from '../../src/serial/port.ts';
+
+export interface FakePorts {
+  openPort: OpenPort;
+  plug(path: string): void;
+  /** The device goes; whoever had it open is told. */
+  unplug(path: string): void;
+  /** From here on an attempt to open is refused so. Undefined: not any more. */
+  refuse(path: string, message: string | undefined): void;
+  /** Sends as the device. Nothing is delivered while the port is paused: it waits, as in the kernel. */
+  send(path: string, bytes: Buffer | string): void;
+  isOpen(path: string): boolean;
+  isPaused(path: string): boolean;
+  /** Attempts to open so far. */
+  attempts: number;
+}
+
+interface Device {
+  isPlugged: boolean;
+  refusal: string | undefined;
+  opened: { listener: PortListener; isPaused: boolean; waiting: Buffer[] } | undefined;
+}
+
+export function fakePorts(): FakePorts {
+  const devices = new Map<string, Device>();
+
+  function deviceAt(path: string): Device {
+    let device = devices.get(path);
+    if (device === undefined) devices.set(path, (device = { isPlugged: false, refusal: undefined, opened: undefined }));
+    return device;
+  }
+
+  function open(device: Device, listener: PortListener): Port | Refusal {
+    if (!device.isPlugged) return { kind: 'missing', message: 'no such device' };
+    if (device.refusal !== undefined) return { kind: 'refused', message: device.refusal };
+    const opened = { listener, isPaused: false, waiting: [] as Buffer[] };
+    device.opened = opened;
+    return {
+      pause: () => void (opened.isPaused = true),
+      resume() {
+        opened.isPaused = false;
+        for (let chunk = opened.waiting.shift(); chunk !== undefined; chunk = opened.waiting.shift()) {
+          listener.onData(chunk);
+          if (opened.isPaused) return;
+        }
+      },
+      close() {
+        device.opened = undefined;
+        return Promise.resolve();
+      },
+    };
+  }
+
+  const ports: FakePorts = {
+    attempts: 0,
+    openPort(config, listener) {
+      ports.attempts += 1;
+      return Promise.resolve(open(deviceAt(config.path), listener));
+    },
+    plug: (path) => void (deviceAt(path).isPlugged = true),
+    unplug(path) {
+      const device = deviceAt(path);
+      const { opened } = device;
+      device.isPlugged = false;
+      device.opened = undefined;
+      opened?.listener.onLost('unplugged');
+    },
+    refuse: (path, message) => void (deviceAt(path).refusal = message),
+    send(path, bytes) {
+      const { opened } = deviceAt(path);
+      if (opened === undefined) return;
+      if (opened.isPaused) opened.waiting.push(Buffer.from(bytes));
+      else opened.listener.onData(Buffer.from(bytes));
+    },
+    isOpen: (path) => deviceAt(path).opened !== undefined,
+    isPaused: (path) => deviceAt(path).opened?.isPaused === true,
+  };
+  return ports;
+}

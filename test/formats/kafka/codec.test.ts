@@ -9,6 +9,7 @@ import { metadata } from '../../../src/formats/kafka/03-metadata.ts';
 import { apiVersions } from '../../../src/formats/kafka/18-api-versions.ts';
 import { codecOf, MessageReader, MessageWriter } from '../../../src/formats/kafka/codec.ts';
 import type { Api, Fields } from '../../../src/formats/kafka/schema.ts';
+import { hex } from './hex.ts';
 
 interface GoldenLine {
   name: string;
@@ -22,9 +23,9 @@ const golden: GoldenLine[] = readFileSync(new URL('../../golden/kafka/messages-4
   .trim()
   .split('\n')
   .map((line) => {
-    const [name = '', version = '', hex = ''] = line.split(' ', 3);
-    const json: unknown = JSON.parse(line.slice(name.length + version.length + hex.length + 3));
-    return { name, version: Number(version), bytes: Buffer.from(hex, 'hex'), json };
+    const [name = '', version = '', digits = ''] = line.split(' ', 3);
+    const json: unknown = JSON.parse(line.slice(name.length + version.length + digits.length + 3));
+    return { name, version: Number(version), bytes: hex(digits), json };
   });
 
 function decode(api: Api, fields: Fields, version: number, bytes: Buffer): unknown {
@@ -88,22 +89,22 @@ describe('decoding', () => {
   });
 
   test('unknown tagged fields are skipped', () => {
-    const bytes = Buffer.from('0000' + '01' + '00000000' + '01' + '2a' + '03' + 'abcdef', 'hex');
+    const bytes = hex('0000 01 00000000 01 2a 03 abcdef');
     expect(decode(apiVersions, apiVersions.response, 3, bytes)).toMatchObject({ errorCode: 0, apiKeys: [] });
   });
 
   test('a tagged field that does not fill its size is corrupt', () => {
-    const bytes = Buffer.from('0000' + '01' + '00000000' + '01' + '03' + '02' + '0100', 'hex');
+    const bytes = hex('0000 01 00000000 01 03 02 0100');
     expect(() => decode(apiVersions, apiVersions.response, 3, bytes)).toThrow(/does not fill/);
   });
 
   test('null where null is not allowed is corrupt', () => {
-    expectCode('FORMAT_CORRUPT', () => decode(metadata, metadata.request, 0, Buffer.from('ffffffff', 'hex')));
-    expect(decode(metadata, metadata.request, 1, Buffer.from('ffffffff', 'hex'))).toMatchObject({ topics: null });
+    expectCode('FORMAT_CORRUPT', () => decode(metadata, metadata.request, 0, hex('ffffffff')));
+    expect(decode(metadata, metadata.request, 1, hex('ffffffff'))).toMatchObject({ topics: null });
   });
 
   test('an array that claims more elements than bytes are left is truncated, and nothing is allocated for it', () => {
-    expectCode('FORMAT_TRUNCATED', () => decode(metadata, metadata.request, 1, Buffer.from('7fffffff', 'hex')));
+    expectCode('FORMAT_TRUNCATED', () => decode(metadata, metadata.request, 1, hex('7fffffff')));
   });
 
   test('a message of more elements than the limit is corrupt though it has the bytes for them', () => {
@@ -114,10 +115,8 @@ describe('decoding', () => {
   });
 
   test('a string that is not UTF-8 is corrupt, one that holds U+FFFD is not', () => {
-    expectCode('FORMAT_CORRUPT', () =>
-      decode(metadata, metadata.request, 1, Buffer.from('00000001' + '0002' + 'c3c3', 'hex')),
-    );
-    const message = decode(metadata, metadata.request, 1, Buffer.from('00000001' + '0003' + 'efbfbd', 'hex'));
+    expectCode('FORMAT_CORRUPT', () => decode(metadata, metadata.request, 1, hex('00000001 0002 c3c3')));
+    const message = decode(metadata, metadata.request, 1, hex('00000001 0003 efbfbd'));
     expect(message).toMatchObject({ topics: [{ name: '\ufffd' }] });
   });
 

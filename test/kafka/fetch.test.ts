@@ -1,0 +1,151 @@
+import { expect, test } from 'vitest';
+import { decodeRecords, splitBatches } from '../../src/formats/batch.ts';
+import { fetch } from '../../src/formats/kafka/01-fetch.ts';
+import { KafkaError } from '../../src/formats/kafka/codes.ts';
+import { batchOf, fetchAll, fetchOf, openDoor, type FetchOutcome } from './open-door.ts';
+
+function valuesOf(outcome: FetchOutcome | undefined): string[] {
+  return splitBatches(outcome?.records ?? Buffer.alloc(0)).flatMap((batch) =>
+    decodeRecords(batch).map(({ value }) => String(value)),
+  );
+}
+
+test('batches are given as they are stored, from the one that holds the offset, in every version', async () => {
+  const { log, kafka, connect } = await openDoor();
+  await log.createTopic('readings');
+  const partition = log.partition('readings');
+  for (const values of [['a', 'b'], ['c'], ['d', 'e']]) await partition.append(batchOf(values));
+  const client = await connect();
+  for (let version = 4; version <= 12; version++) {
+    const [outcome] = await fetchAll(client, 'readings', [1], { version });
+    expect(outcome).toMatchObject({ errorCode: 0, highWatermark: 5, lastStableOffset: 5 });
+    expect(valuesOf(outcome)).toEqual(['a', 'b', 'c', 'd', 'e']);
+  }
+  expect(kafka.status().fetched.bytes).toBe(9 * partition.bytes);
+});
+
+test('the first batch is given whatever the limits, the rest keeps to them', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 3 });
+  for (const index of [0, 1, 2]) {
+    for (const letter of ['a', 'b', 'c']) {
+      await log.partition('readings', index).append(batchOf([letter.repeat(1000)]));
+    }
+  }
+  const client = await connect();
+  const tiny = await fetchAll(client, 'readings', [0, 0, 0], { partitionMaxBytes: 10 });
+  expect(tiny.map((each) => valuesOf(each).length)).toEqual([1, 0, 0]);
+  const perPartition = await fetchAll(client, 'readings', [0, 0, 0], { partitionMaxBytes: 2500 });
+  expect(perPartition.map((each) => valuesOf(each).length)).toEqual([2, 2, 2]);
+  const total = await fetchAll(client, 'readings', [0, 0, 0], { maxBytes: 4500 });
+  expect(total.map((each) => valuesOf(each).length)).toEqual([3, 1, 0]);
+});
+
+test('an offset outside the log is told with the place where it begins', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 2 });
+  for (const index of [0, 1]) await log.partition('readings', index).append(batchOf(['a', 'b', 'c']));
+  await log.partition('readings', 0).deleteRecords(2);
+  const client = await connect();
+  const outcomes = await fetchAll(client, 'readings', [1, 4], { maxWaitMs: 60_000 });
+  expect(outcomes).toMatchObject([
+    { errorCode: KafkaError.OFFSET_OUT_OF_RANGE, logStartOffset: 2, highWatermark: 3 },
+    { errorCode: KafkaError.OFFSET_OUT_OF_RANGE, logStartOffset: 0, highWatermark: 3 },
+  ]);
+});
+
+test('an unknown partition answers at once, beside those that are known', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  await log.partition('readings').append(batchOf(['a']));
+  const client = await connect();
+  const [known, unknown] = await fetchAll(client, 'readings', [0, 0], { maxWaitMs: 60_000, minBytes: 1 << 20 });
+  expect(valuesOf(known)).toEqual(['a']);
+  expect(unknown).toMatchObject({ partitionIndex: 1, errorCode: 3, records: Buffer.alloc(0) });
+});
+
+test('a fetch at the end waits, and is woken by an append', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 2 });
+  const client = await connect();
+  const answer = client.send(fetch, 12, fetchOf('readings', [0, 0], { maxWaitMs: 60_000 }));
+  await untilListening(() => log.partition('readings', 1).listeners.size);
+  await log.partition('readings', 1).append(batchOf(['woken']));
+  const outcomes = (await answer()).responses[0]!.partitions;
+  expect(outcomes.map(valuesOf)).toEqual([[], ['woken']]);
+  expect(log.partition('readings', 0).listeners.size + log.partition('readings', 1).listeners.size).toBe(0);
+});
+
+test('it waits until there are min_bytes', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const partition = log.partition('readings');
+  await partition.append(batchOf(['a'.repeat(500)]));
+  const client = await connect();
+  let isAnswered = false;
+  const answer = client.send(fetch, 12, fetchOf('readings', [0], { maxWaitMs: 60_000, minBytes: 1500 }))();
+  void answer.then(() => (isAnswered = true));
+  await untilListening(() => partition.listeners.size);
+  await partition.append(batchOf(['b'.repeat(500)]));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isAnswered).toBe(false);
+  await partition.append(batchOf(['c'.repeat(500)]));
+  expect(valuesOf((await answer).responses[0]!.partitions[0])).toHaveLength(3);
+});
+
+test('it is answered with nothing when max_wait is over', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const [outcome] = await fetchAll(client, 'readings', [0], { maxWaitMs: 30 });
+  expect(outcome).toMatchObject({ errorCode: 0, records: Buffer.alloc(0) });
+});
+
+test('a client that goes away while it waits leaves nothing behind', async () => {
+  const { log, kafka, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  client.send(fetch, 12, fetchOf('readings', [0], { maxWaitMs: 60_000 }));
+  await untilListening(() => log.partition('readings').listeners.size);
+  client.end();
+  await untilListening(() => (log.partition('readings').listeners.size === 0 ? 1 : 0));
+  await untilListening(() => (kafka.status().connections === 0 ? 1 : 0));
+  expect(kafka.status().inFlight).toEqual({ requestBytes: 0, responseBytes: 0 });
+});
+
+test('sessions are never made: a full fetch has session 0, any other is told that there is none', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const full = await client.ask(fetch, 11, { ...fetchOf('readings', [0]), sessionEpoch: 0 });
+  expect(full).toMatchObject({ errorCode: 0, sessionId: 0 });
+  expect(full.responses).toHaveLength(1);
+  const next = await client.ask(fetch, 11, { ...fetchOf('readings', [0]), sessionId: 9, sessionEpoch: 1 });
+  expect(next).toMatchObject({ errorCode: KafkaError.FETCH_SESSION_ID_NOT_FOUND, responses: [] });
+});
+
+test('read_committed has an empty list of aborted transactions, read_uncommitted none', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const [uncommitted] = await fetchAll(client, 'readings', [0]);
+  expect(uncommitted?.abortedTransactions).toBeNull();
+  const committed = await client.ask(fetch, 12, { ...fetchOf('readings', [0]), isolationLevel: 1 });
+  expect(committed.responses[0]!.partitions[0]!.abortedTransactions).toEqual([]);
+});
+
+test('a client with a newer leader epoch than ours is told so', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const partitions = [{ partition: 0, fetchOffset: 0, currentLeaderEpoch: 4, partitionMaxBytes: 1 }];
+  const answer = await client.ask(fetch, 12, {
+    ...fetchOf('readings', []),
+    topics: [{ topic: 'readings', partitions }],
+  });
+  expect(answer.responses[0]!.partitions[0]!.errorCode).toBe(KafkaError.UNKNOWN_LEADER_EPOCH);
+});
+
+async function untilListening(count: () => number): Promise<void> {
+  while (count() === 0) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -30,13 +30,17 @@ export function createProducerIds(upstream: Upstream): ProducerIds {
   return {
     async take(topic, partition) {
       const key = `${partition}/${topic}`;
-      const turn = taken.get(key) ?? 0;
-      while (pool.length <= turn) {
+      for (;;) {
+        // Looked up and taken without an await between: two sources that ask together must not get the same id.
+        const turn = taken.get(key) ?? 0;
+        const id = pool[turn];
+        if (id !== undefined) {
+          taken.set(key, turn + 1);
+          return id;
+        }
         asking ??= ask().finally(() => (asking = undefined));
         await asking;
       }
-      taken.set(key, turn + 1);
-      return pool[turn]!;
     },
   };
 }

@@ -90,16 +90,29 @@ export function createSender(upstream: Upstream, clock: Clock): Sender {
   };
 }
 
-/** The first that wait, up to the request's size but at least one. */
+/**
+ * The first that wait, up to the request's size but at least one. A request has one batch for each partition: of two
+ * the broker takes one and answers as if for both. A second one, of another source, waits for the next request.
+ */
 function takeRequest(lane: Lane): Waiting[] {
+  const taken: Waiting[] = [];
+  const left: Waiting[] = [];
+  const partitions = new Set<string>();
   let bytes = 0;
-  let count = 0;
-  for (const { entry } of lane.waiting) {
-    bytes += entry.batch.length;
-    if (count > 0 && bytes > lane.requestBytesMax) break;
-    count += 1;
+  for (const waiting of lane.waiting) {
+    const { topic, partition, batch } = waiting.entry;
+    const key = `${partition}/${topic}`;
+    const fits = taken.length === 0 || bytes + batch.length <= lane.requestBytesMax;
+    if (!fits || partitions.has(key)) {
+      left.push(waiting);
+      continue;
+    }
+    partitions.add(key);
+    taken.push(waiting);
+    bytes += batch.length;
   }
-  return lane.waiting.splice(0, count);
+  lane.waiting = left;
+  return taken;
 }
 
 function adapt(lane: Lane, elapsedMs: number, taken: readonly Waiting[]): void {

@@ -2,7 +2,6 @@
 
 import { expect } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import type { Partition } from '../../src/log/log.ts';
 import { openMirrors, type MirrorConfig, type MirrorNeeds, type Mirrors } from '../../src/mirror/mirror.ts';
 import type { MirrorStatus } from '../../src/mirror/mirror-status.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -28,7 +27,7 @@ export async function openEdge(config: Partial<MirrorConfig>, needs: Partial<Mir
   const folder = await openLogFolder();
   const lines: string[] = [];
   const trace = createTrace({ level: 'debug', isJournal: false, write: (line) => void lines.push(line) });
-  const next = new Map<Partition, number>();
+  const next = new Map<string, number>();
   const open = (): Promise<Mirrors> =>
     openMirrors({
       mirrors: [{ name: 'dc', bootstrap: [], ...config }],
@@ -52,12 +51,12 @@ export async function openEdge(config: Partial<MirrorConfig>, needs: Partial<Mir
     status: () => mirrors.status()[0]!,
     async append(topic, count, { partition: index = 0, each = 100, ageMs = 0 } = {}) {
       const partition = folder.log.topic(topic)!.partitions[index]!;
-      const first = next.get(partition) ?? 0;
+      const first = next.get(`${topic}/${index}`) ?? 0;
       const timestampMs = Date.now() - ageMs;
       for (let at = first; at < first + count; at += each) {
         await partition.append(batchOf(at, Math.min(each, first + count - at), { timestampMs }));
       }
-      next.set(partition, first + count);
+      next.set(`${topic}/${index}`, first + count);
     },
     async restart() {
       await mirrors.close();

@@ -60,7 +60,12 @@ test('a partition that was refused goes on when the upstream was mended', async 
 
   await kafka.tool('kafka.admin.ConfigCommand', [
     '--alter',
-    ...['--entity-type', 'topics', '--entity-name', 'pump-7.mended', '--add-config', 'max.message.bytes=100000'],
+    '--entity-type',
+    'topics',
+    '--entity-name',
+    'pump-7.mended',
+    '--add-config',
+    'max.message.bytes=100000',
   ]);
 
   await edge.drained();

@@ -96,7 +96,8 @@ const NO_HEADERS: RecordHeader[] = [];
 
 /** Throws CONFIG_INVALID for the first rule that is wrong. */
 export function openIntake(needs: IntakeNeeds): IntakeRoom {
-  const { log, clock, nodeName, trace } = needs;
+  const { log, clock, nodeName } = needs;
+  const trace = needs.trace.room('intake');
   const routes = (needs.routes.length === 0 ? DEFAULT_RULES : needs.routes).map(parseRoute);
   const ways = createRecent<Way | null>(needs.limits?.cachedTopicsMax ?? 4096);
   const gathering = createGathering({

@@ -35,7 +35,8 @@ const STOP_MS = 5000;
 
 /** Returns at once: the ports open in the background. Throws CONFIG_INVALID. */
 export async function openSerial(needs: SerialNeeds): Promise<Serial> {
-  const { intake, clock, trace, openPort = openSerialPort } = needs;
+  const { intake, clock, openPort = openSerialPort } = needs;
+  const trace = needs.trace.room('serial');
   const configs = portConfigs(needs.ports);
   const devices = configs.map((config) => openDevice({ config, intake, clock, trace, openPort, random: Math.random }));
 

@@ -1,0 +1,58 @@
+// What a Kafka client meets: the door on a real log on a real store, in a folder that goes with the test.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/clock.ts';
+import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
+import { openLog, type Log } from '../../src/log/log.ts';
+import { openStore } from '../../src/store/store.ts';
+import { createTrace } from '../../src/trace.ts';
+
+export interface Node {
+  bootstrap: string;
+  port: number;
+  log: Log;
+  kafka: Kafka;
+  /** What was printed at info and above. */
+  lines: string[];
+  close(): Promise<void>;
+}
+
+export async function openNode(): Promise<Node> {
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-interop-'));
+  const lines: string[] = [];
+  const trace = createTrace({ write: (line) => lines.push(line), isJournal: false });
+  const store = await openStore({ folder, clock: systemClock, trace, writeBufferBytes: 256 * 1024 });
+  const log = await openLog({
+    store,
+    clock: systemClock,
+    trace,
+    commitIntervalMs: 5,
+    commitBurstMs: 1000,
+    topics: new Map(),
+    budgetBytes: 1e9,
+  });
+  const kafka = await openKafka({ listen: { host: '127.0.0.1', port: 0 }, log, clock: systemClock, trace });
+  return {
+    bootstrap: `127.0.0.1:${kafka.port}`,
+    port: kafka.port,
+    log,
+    kafka,
+    lines,
+    async close() {
+      await kafka.close();
+      await log.close();
+      await store.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Readings that compress as real ones do. */
+export function readings(count: number, prefix = 'sensor'): { key: string; value: string }[] {
+  return Array.from({ length: count }, (_, index) => ({
+    key: `${prefix}-${index % 5}`,
+    value: JSON.stringify({ sensor: `${prefix}-${index % 5}`, sequence: index, celsius: 20 + (index % 70) / 10 }),
+  }));
+}

@@ -6,7 +6,8 @@
 //        bytes   at most about so many bytes of JSON, 1 to 2097152 and one record at least; default 1048576
 //        wait    milliseconds to wait when there is none yet, 0 to 30000; default 0
 //        JSON, or JSON lines where `accept: application/x-ndjson` or `format=jsonl` asks for them. Where to go on stands
-//        in the headers headwater-next-offset, headwater-log-start and headwater-high-watermark, and in the JSON.
+//        in the headers headwater-next-offset, headwater-log-start and headwater-high-watermark, and in the JSON; the
+//        header headwater-offset is the offset that was asked for, as a number.
 //   POST /topics/:topic/records
 //        one record, a list, or JSON lines; see record-json.ts. On return all of them are on the card.
 
@@ -51,7 +52,7 @@ export async function readRecords({ log, clock }: RecordsNeeds, exchange: Exchan
   if (waitMs > 0 && offset === partition.highWatermark)
     await waitFor(partition, offset, waitMs, clock, exchange.signal);
   const { lines, nextOffset } = await collect(partition, offset, count, bytesMax);
-  return answerWith(partition, lines, nextOffset, wantsLines(exchange));
+  return answerWith(partition, { offset, lines, nextOffset }, wantsLines(exchange));
 }
 
 function findPartition(topic: Topic, text: string): Partition {
@@ -132,11 +133,12 @@ function toLine(partition: Partition, record: LogRecord): string {
 
 function answerWith(
   { logStart, highWatermark }: Partition,
-  lines: string[],
-  nextOffset: number,
+  found: Collected & { offset: number },
   asLines: boolean,
 ): Answer {
+  const { offset, lines, nextOffset } = found;
   const headers = {
+    'headwater-offset': String(offset),
     'headwater-next-offset': String(nextOffset),
     'headwater-log-start': String(logStart),
     'headwater-high-watermark': String(highWatermark),

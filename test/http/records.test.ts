@@ -98,6 +98,7 @@ describe('reading', () => {
     expect(reply.text).toBe(
       '{"topic":"readings","partition":0,"offset":0,"timestamp":1700000000000,"key":null,"value":"a"}\n',
     );
+    expect(reply.headers['headwater-offset']).toBe('0');
     expect(reply.headers['headwater-next-offset']).toBe('1');
     expect(reply.headers['headwater-high-watermark']).toBe('2');
   });

@@ -1,0 +1,207 @@
+// The command line: names, options and examples of all commands. What a command does is in its own file, loaded when it
+// is called, so that `serve` does not carry the others.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { messageOf } from '../errors.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+
+const DESCRIPTION = 'An edge streaming appliance: MQTT and serial in, a log on the card, Apache Kafka out.';
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 usage, 3 no node answers, 4 not found, 10 unhealthy, 75 try again later,
+77 not permitted, 78 bad configuration, 130 interrupted.`;
+
+/** Runs one command. Resolves with its exit code; never rejects for what a command may meet. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = EXIT.done;
+  const program = programOf(terminal, (code) => (exitCode = code));
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    terminal.err.write(`headwater: ${messageOf(error).replaceAll('\n', '\nheadwater: ')}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+type SetExitCode = (code: number) => void;
+
+function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
+  const program = new Command('headwater').description(DESCRIPTION).version(versionOf(), '-V, --version');
+  // Settings that commands inherit must be there before the commands are.
+  program.exitOverride().showHelpAfterError('(--help says more)').configureHelp({ helpWidth: 100 });
+  program.configureOutput({
+    writeOut: (text) => void terminal.out.write(text),
+    writeErr: (text) => void terminal.err.write(text),
+  });
+  addServe(program, terminal, setExitCode);
+  addConfig(program, terminal, setExitCode);
+  addStatus(program, terminal, setExitCode);
+  addTopics(program, terminal, setExitCode);
+  addProduce(program, terminal, setExitCode);
+  addConsume(program, terminal, setExitCode);
+  return program.addHelpText('after', EXIT_CODES);
+}
+
+function versionOf(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function addServe(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  program
+    .command('serve')
+    .description('run the node, until SIGTERM or SIGINT')
+    .option('-c, --config <file>', 'the configuration, default HEADWATER_CONFIG, or built-in defaults')
+    .addHelpText('after', example('serve --config /etc/headwater/headwater.yaml'))
+    .action(async (options: { config?: string }) => {
+      const { serve } = await import('./serve.ts');
+      setExitCode(await serve(options, terminal));
+    });
+}
+
+function addConfig(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  const config = program.command('config').description('check or show the configuration');
+  config
+    .command('check')
+    .argument('[file]', 'default HEADWATER_CONFIG')
+    .description(
+      'tell all mistakes in one pass, without opening the data folder or a port; exit code 78 if there are any',
+    )
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', example('config check /etc/headwater/headwater.yaml'))
+    .action(async (file: string | undefined, options: { output: 'text' | 'json' }) => {
+      const { checkConfig } = await import('./config.ts');
+      setExitCode(await checkConfig(file, options, terminal));
+    });
+  config
+    .command('show')
+    .argument('[file]', 'default HEADWATER_CONFIG')
+    .description('show every setting that is in effect, and where it was given')
+    .option('--defaults', 'show all settings with what they mean, as a file to start from', false)
+    .addOption(outputOption('yaml', 'json', 'markdown'))
+    .addHelpText('after', example('config show --defaults > headwater.yaml'))
+    .action(async (file: string | undefined, options: { output: 'yaml' | 'json' | 'markdown'; defaults: boolean }) => {
+      const { showConfig } = await import('./config.ts');
+      setExitCode(showConfig(file, options, terminal));
+    });
+}
+
+function addStatus(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  withNode(program.command('status'))
+    .description('is data coming in, is it safe, is it leaving; exit code 10 if the node is not healthy')
+    .option('-w, --watch', 'again every two seconds', false)
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', example('status --watch'))
+    .action(async (options: { output: 'text' | 'json'; watch: boolean }) => {
+      const { status } = await import('./status.ts');
+      setExitCode(await status(options, terminal));
+    });
+}
+
+function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  const topics = program.command('topics').description('list, describe, create and delete topics');
+  const add = (name: string, description: string, sample: string): Command => {
+    const command = withNode(topics.command(name)).description(description).addOption(outputOption('text', 'json'));
+    return command.addHelpText('after', example(`topics ${sample}`));
+  };
+  add('list', 'all topics', 'list -o json').action(async (options: { output: 'text' | 'json' }) => {
+    const { listTopics } = await import('./topics.ts');
+    setExitCode(await listTopics(options, terminal));
+  });
+  add('describe', 'one topic and its partitions', 'describe readings')
+    .argument('<topic>')
+    .action(async (topic: string, options: { output: 'text' | 'json' }) => {
+      const { describeTopic } = await import('./topics.ts');
+      setExitCode(await describeTopic(topic, options, terminal));
+    });
+  add('create', 'make a topic', 'create readings -p 4 --retention 30d --retention-bytes 2GiB')
+    .argument('<topic>')
+    .option('-p, --partitions <number>', 'how many, 1 to 4096', wholeNumber)
+    .option('--retention <duration>', 'such as 7d, or never')
+    .option('--retention-bytes <size>', 'of each partition, such as 2GiB, or none')
+    .action(async (topic: string, options: { output: 'text' | 'json' }) => {
+      const { createTopic } = await import('./topics.ts');
+      setExitCode(await createTopic(topic, options, terminal));
+    });
+  add('delete', 'remove a topic and its records for ever', 'delete readings --yes')
+    .argument('<topic>')
+    .option('--yes', 'yes, for ever', false)
+    .action(async (topic: string, options: { output: 'text' | 'json'; yes: boolean }) => {
+      const { deleteTopic } = await import('./topics.ts');
+      setExitCode(await deleteTopic(topic, options, terminal));
+    });
+}
+
+interface ProduceFlags {
+  format: 'text' | 'jsonl';
+  output: 'text' | 'json';
+}
+
+function addProduce(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  withNode(program.command('produce'))
+    .argument('<topic>')
+    .description('append each line of standard input as a record; ends when all of them are on the card')
+    .option('-k, --key <key>', 'key of all records (with -f text)')
+    .option('-p, --partition <number>', 'partition of all records (with -f text); default: by the key', wholeNumber)
+    .addOption(formatOption('lines are values (text), or records as consume writes them (jsonl)'))
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', example(`produce readings -k pump-7 < values.txt`))
+    .action(async (topic: string, options: ProduceFlags) => {
+      const { produce } = await import('./produce.ts');
+      setExitCode(await produce(topic, options, terminal));
+    });
+}
+
+interface ConsumeFlags {
+  offset: string;
+  format: 'text' | 'jsonl';
+  follow: boolean;
+}
+
+const OFFSETS = `
+FROM and TO: start, end, an offset, -10 (ten before the end), @-1h, @2026-01-31T06:00:00Z or @MILLISECONDS.
+TO itself is not included. They hold in each partition.
+`;
+
+function addConsume(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  withNode(program.command('consume'))
+    .argument('<topic>')
+    .description('write records to standard output, and end where the topic ends')
+    .option('-o, --offset <from[:to]>', 'where to begin and end', 'start')
+    .option('-n, --count <number>', 'end after so many records', wholeNumber)
+    .option('-p, --partition <number>', 'only this partition', wholeNumber)
+    .addOption(formatOption('values only (text), or whole records (jsonl)'))
+    .option('--follow', 'go on with what comes, until interrupted', false)
+    .addHelpText('after', OFFSETS + example('consume readings -o @-1h -f jsonl'))
+    .action(async (topic: string, options: ConsumeFlags) => {
+      const { consume } = await import('./consume.ts');
+      setExitCode(await consume(topic, options, terminal));
+    });
+}
+
+/** The options by which a command finds its node. */
+function withNode(command: Command): Command {
+  return command
+    .option('--url <url>', 'the node, such as http://127.0.0.1:8880; default HEADWATER_URL, or http.listen')
+    .option('-c, --config <file>', 'the configuration that http.listen is taken from');
+}
+
+function outputOption(...choices: [string, ...string[]]): Option {
+  return new Option('-o, --output <form>', 'how to print').choices(choices).default(choices[0]);
+}
+
+function formatOption(text: string): Option {
+  return new Option('-f, --format <form>', text).choices(['text', 'jsonl']).default('text');
+}
+
+function example(command: string): string {
+  return `\nExample: headwater ${command}`;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}

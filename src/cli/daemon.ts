@@ -1,0 +1,132 @@
+// The running node, as the commands see it: HTTP by node:http on a kept connection. Each error says what to do next.
+
+import { Agent, request, type IncomingHttpHeaders } from 'node:http';
+import { formatAddress, loadConfig } from '../config.ts';
+import { HeadwaterError, messageOf, type Code } from '../errors.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface Reply {
+  headers: IncomingHttpHeaders;
+  text: string;
+}
+
+export interface Daemon {
+  readonly url: string;
+  /** Throws NOT_REACHABLE, and what the node answers as errors. */
+  get(path: string, accept?: string): Promise<Reply>;
+  getJson<T>(path: string): Promise<T>;
+  send(method: 'POST' | 'DELETE', path: string, body?: string, type?: string): Promise<Reply>;
+  close(): void;
+}
+
+export interface Whereabouts {
+  url?: string;
+  config?: string;
+}
+
+const REPLY_BYTES_MAX = 64 * 1024 * 1024;
+const TIMEOUT_MS = 60_000;
+
+/** Finds the node by --url, HEADWATER_URL, or the configuration's http.listen, in this order. Connects when first asked. */
+export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal): Daemon {
+  const url = urlOf(whereabouts, env);
+  const agent = new Agent({ keepAlive: true });
+
+  function call(method: string, path: string, headers: Record<string, string>, body?: string): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const outgoing = request(
+        new URL(path, url),
+        { method, agent, headers, signal, timeout: TIMEOUT_MS },
+        (incoming) => {
+          const chunks: Buffer[] = [];
+          let bytes = 0;
+          incoming.on('data', (chunk: Buffer) => {
+            bytes += chunk.length;
+            if (bytes > REPLY_BYTES_MAX) incoming.destroy(new Error('the answer is too long'));
+            else chunks.push(chunk);
+          });
+          incoming.on('error', (cause) => reject(unreachable(url, cause)));
+          incoming.on('end', () => {
+            const text = Buffer.concat(chunks).toString('utf8');
+            const status = incoming.statusCode ?? 0;
+            if (status >= 200 && status < 300) resolve({ headers: incoming.headers, text });
+            else reject(errorOf(status, text, url));
+          });
+        },
+      );
+      outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+      outgoing.on('error', (cause) => reject(unreachable(url, cause)));
+      outgoing.end(body);
+    });
+  }
+
+  const get = (path: string, accept = 'application/json'): Promise<Reply> => call('GET', path, { accept });
+  return {
+    url,
+    get,
+    getJson: async <T>(path: string) => JSON.parse((await get(path)).text) as T,
+    send: (method, path, body, type = 'application/json') => {
+      return call(method, path, body === undefined ? {} : { 'content-type': type }, body);
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function urlOf({ url, config }: Whereabouts, env: Terminal['env']): string {
+  const given = url ?? env['HEADWATER_URL'];
+  if (given !== undefined) {
+    const full = given.includes('://') ? given : `http://${given}`;
+    if (URL.parse(full)?.protocol === 'http:') return full;
+    throw new HeadwaterError('USAGE', `--url must be like http://127.0.0.1:8880, not ${JSON.stringify(given)}`);
+  }
+  const file = config ?? env['HEADWATER_CONFIG'];
+  const { listen } = loadConfig({ env, ...(file === undefined ? {} : { file }) }).http;
+  if (listen === undefined) {
+    throw new HeadwaterError('USAGE', 'the configuration says http.listen: off, and the command line needs that door');
+  }
+  return `http://${formatAddress({ host: reachable(listen.host), port: listen.port })}`;
+}
+
+/** An address to listen on everywhere is none to connect to. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+function unreachable(url: string, cause: unknown): HeadwaterError {
+  const reason = messageOf(cause) === '' ? 'connection refused' : messageOf(cause);
+  const next = 'start one with `headwater serve`, or name another with --url or HEADWATER_URL';
+  return new HeadwaterError('NOT_REACHABLE', `no headwater answers at ${url} (${reason}): ${next}`, { cause });
+}
+
+const CODE_OF = new Map<number, Code>([
+  [400, 'USAGE'],
+  [403, 'USAGE'],
+  [404, 'TOPIC_UNKNOWN'],
+  [409, 'TOPIC_EXISTS'],
+  [413, 'RECORD_TOO_LARGE'],
+  [416, 'OFFSET_OUT_OF_RANGE'],
+  [421, 'NOT_REACHABLE'],
+  [503, 'STORE_UNAVAILABLE'],
+]);
+
+function errorOf(status: number, text: string, url: string): HeadwaterError {
+  const { error, message } = parse(text);
+  const code = CODE_OF.get(status);
+  if (error === undefined || code === undefined) {
+    const said = text.slice(0, 200).trim();
+    return new HeadwaterError('NOT_REACHABLE', `what answers at ${url} is not a working headwater (${status} ${said})`);
+  }
+  const next =
+    error === 'TOPIC_UNKNOWN' ? ': see `headwater topics list`, or make one with `headwater topics create`' : '';
+  return new HeadwaterError(code, `${message}${next}`);
+}
+
+function parse(text: string): { error?: string; message?: string } {
+  try {
+    return JSON.parse(text) as { error?: string; message?: string };
+  } catch {
+    // Something else than headwater answers there: the caller says so.
+    return {};
+  }
+}

@@ -1,0 +1,68 @@
+// Exit codes: 0 done, 1 failed, 2 usage, 3 no node answers, 4 not found, 10 unhealthy, 75 try again later (as
+// sysexits.h), 77 not permitted, 78 configuration, 130 interrupted.
+
+import { isHeadwaterError, type Code } from '../errors.ts';
+
+export const EXIT = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  notReachable: 3,
+  notFound: 4,
+  unhealthy: 10,
+  tryLater: 75,
+  notPermitted: 77,
+  badConfig: 78,
+  interrupted: 130,
+} as const;
+
+const EXIT_OF: Record<Code, number> = {
+  FORMAT_TRUNCATED: EXIT.failed,
+  FORMAT_CORRUPT: EXIT.failed,
+  STORE_LOCKED: EXIT.tryLater,
+  STORE_CORRUPT: EXIT.failed,
+  STORE_UNAVAILABLE: EXIT.tryLater,
+  LOG_FULL: EXIT.tryLater,
+  LOG_CLOSED: EXIT.tryLater,
+  TOPIC_UNKNOWN: EXIT.notFound,
+  TOPIC_EXISTS: EXIT.failed,
+  TOPIC_INVALID: EXIT.usage,
+  OFFSET_OUT_OF_RANGE: EXIT.notFound,
+  RECORD_TOO_LARGE: EXIT.failed,
+  RECORD_INVALID: EXIT.failed,
+  SEQUENCE_OUT_OF_ORDER: EXIT.failed,
+  PRODUCER_FENCED: EXIT.failed,
+  CONFIG_INVALID: EXIT.badConfig,
+  USAGE: EXIT.usage,
+  NOT_REACHABLE: EXIT.notReachable,
+  UPSTREAM_REFUSED: EXIT.failed,
+  TIMED_OUT: EXIT.tryLater,
+};
+
+export function exitCodeOf(error: unknown): number {
+  if (isHeadwaterError(error)) return EXIT_OF[error.code];
+  const code = systemCodeOf(error);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return EXIT.notPermitted;
+  return code === 'EADDRINUSE' ? EXIT.tryLater : EXIT.failed;
+}
+
+/** The first code of the operating system in the chain of causes. */
+export function systemCodeOf(error: unknown): string | undefined {
+  return systemErrorOf(error)?.code;
+}
+
+export interface SystemError {
+  code: string;
+  address?: string;
+  port?: number;
+}
+
+export function systemErrorOf(error: unknown): SystemError | undefined {
+  let at: unknown = error;
+  for (let depth = 0; depth < 10 && at instanceof Error; depth += 1) {
+    const { code } = at as Partial<SystemError>;
+    if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return at as unknown as SystemError;
+    at = at.cause;
+  }
+  return undefined;
+}

@@ -1,0 +1,74 @@
+// `headwater status`: the three questions (is data coming in, is it safe, is it leaving) in a few lines. Exit code 10
+// when the answer to the second is no.
+
+import { formatDuration } from '../config-units.ts';
+import type { Headwater } from '../headwater.ts';
+import { openDaemon, type Whereabouts } from './daemon.ts';
+import { EXIT } from './exit-codes.ts';
+import { table, type Terminal } from './terminal.ts';
+
+export interface StatusOptions extends Whereabouts {
+  output: 'text' | 'json';
+  watch: boolean;
+}
+
+type Status = ReturnType<Headwater['status']>;
+
+const WATCH_MS = 2000;
+/** Cursor to the upper left, and everything below it cleared: ECMA-48 CUP and ED. */
+const CLEAR = '\u001b[H\u001b[J';
+
+export async function status(options: StatusOptions, terminal: Terminal): Promise<number> {
+  const daemon = openDaemon(options, terminal);
+  const { out, clock, signal } = terminal;
+  try {
+    for (;;) {
+      const now = await daemon.getJson<Status>('/status');
+      const text = options.output === 'json' ? `${JSON.stringify(now)}\n` : render(now);
+      out.write(options.watch && out.isTTY === true ? `${CLEAR}${text}` : text);
+      if (!options.watch) return now.health.ok ? EXIT.done : EXIT.unhealthy;
+      await clock.sleep(WATCH_MS, signal);
+      if (signal.aborted) return EXIT.interrupted;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return EXIT.interrupted;
+  } finally {
+    daemon.close();
+  }
+}
+
+function render(now: Status): string {
+  const { node, version, uptimeSeconds, health, log } = now;
+  const share = ((100 * log.diskBytes) / log.budgetBytes).toFixed(1);
+  return [
+    `${node}: headwater ${version}, up ${formatDuration(uptimeSeconds * 1000)}, ${health.ok ? 'healthy' : 'UNHEALTHY'}\n`,
+    ...health.reasons.map((reason) => `  ! ${reason}\n`),
+    '\nin\n',
+    table([['  DOOR', 'STATE', 'CLIENTS', 'RECORDS', 'BYTES'], ...now.doors.map(doorRow)]),
+    '\nsafe\n',
+    table([
+      ['  records', log.appended.records],
+      ['  commits', log.commits.count],
+      ['  last commit, ms', Math.round(log.commits.lastMs)],
+      ['  worst commit, ms', Math.round(log.commits.worstMs)],
+      ['  bytes that wait for a commit', log.waitingBytes],
+      ['  bytes on the card', log.diskBytes],
+      ['  of the budget, %', share],
+    ]),
+    '\nout\n',
+    now.mirrors.length === 0 ? '  no mirror is configured\n' : mirrorsTable(now),
+    ...now.mirrors.flatMap(({ name, problems }) => problems.map((problem) => `  ! ${name}: ${problem}\n`)),
+  ].join('');
+}
+
+function doorRow({ name, state, clients, records, bytes }: Status['doors'][number]): (string | number)[] {
+  return [`  ${name}`, state, clients ?? '-', records, bytes];
+}
+
+function mirrorsTable({ mirrors }: Status): string {
+  const rows = mirrors.map(({ name, state, records, backlog }) => {
+    return [`  ${name}`, state, records, backlog.records, backlog.bytes, Math.round(backlog.ageSeconds)];
+  });
+  return table([['  MIRROR', 'STATE', 'SENT', 'WAITING', 'BYTES', 'AGE, s'], ...rows]);
+}

@@ -1,0 +1,118 @@
+// `headwater topics`: list, describe, create and delete topics of a running node.
+
+import { formatBytes, formatDuration, isRefusal, parseBytesOrNone, parseDurationOrNever } from '../config-units.ts';
+import { HeadwaterError } from '../errors.ts';
+import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
+import { EXIT } from './exit-codes.ts';
+import { progress, table, type Terminal } from './terminal.ts';
+
+export interface TopicOptions extends Whereabouts {
+  output: 'text' | 'json';
+}
+
+interface Summary {
+  name: string;
+  partitions: number;
+  records: number;
+  bytes: number;
+  retentionMs: number;
+  retentionBytes: number;
+}
+
+interface Detail extends Summary {
+  each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
+}
+
+const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETENTION BYTES'];
+
+export async function listTopics(options: TopicOptions, terminal: Terminal): Promise<number> {
+  return withDaemon(options, terminal, async (daemon) => {
+    const topics = await daemon.getJson<Summary[]>('/topics');
+    print(options, terminal, topics, () => table([HEADINGS, ...topics.map(rowOf)]));
+  });
+}
+
+export async function describeTopic(name: string, options: TopicOptions, terminal: Terminal): Promise<number> {
+  return withDaemon(options, terminal, async (daemon) => {
+    const topic = await daemon.getJson<Detail>(pathOf(name));
+    const each = topic.each.map(({ partition, logStart, highWatermark, bytes }) => {
+      return [partition, logStart, highWatermark, highWatermark - logStart, bytes];
+    });
+    const parts = [['PARTITION', 'FIRST OFFSET', 'NEXT OFFSET', 'RECORDS', 'BYTES'], ...each];
+    print(options, terminal, topic, () => `${table([HEADINGS, rowOf(topic)])}\n${table(parts)}`);
+  });
+}
+
+export interface CreateOptions extends TopicOptions {
+  partitions?: number;
+  retention?: string;
+  retentionBytes?: string;
+}
+
+export async function createTopic(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {
+  const { partitions, retention, retentionBytes } = options;
+  const settings = {
+    name,
+    ...(partitions !== undefined && { partitions }),
+    ...(retention !== undefined && { retentionMs: valueOf('--retention', retention, parseDurationOrNever) }),
+    ...(retentionBytes !== undefined && {
+      retentionBytes: valueOf('--retention-bytes', retentionBytes, parseBytesOrNone),
+    }),
+  };
+  return withDaemon(options, terminal, async (daemon) => {
+    const { text } = await daemon.send('POST', '/topics', JSON.stringify(settings));
+    const topic = JSON.parse(text) as Summary;
+    print(options, terminal, topic, () => table([HEADINGS, rowOf(topic)]));
+  });
+}
+
+export interface DeleteOptions extends TopicOptions {
+  yes: boolean;
+}
+
+export async function deleteTopic(name: string, options: DeleteOptions, terminal: Terminal): Promise<number> {
+  return withDaemon(options, terminal, async (daemon) => {
+    const { records } = await daemon.getJson<Detail>(pathOf(name));
+    if (!options.yes) {
+      throw new HeadwaterError(
+        'USAGE',
+        `${name} and its ${records} records would be gone for ever: say --yes if they should`,
+      );
+    }
+    await daemon.send('DELETE', pathOf(name));
+    if (options.output === 'json') terminal.out.write(`${JSON.stringify({ deleted: name, records })}\n`);
+    progress(terminal, `${name} is deleted`);
+  });
+}
+
+async function withDaemon(
+  options: Whereabouts,
+  terminal: Terminal,
+  act: (daemon: Daemon) => Promise<void>,
+): Promise<number> {
+  const daemon = openDaemon(options, terminal);
+  try {
+    await act(daemon);
+    return EXIT.done;
+  } finally {
+    daemon.close();
+  }
+}
+
+function pathOf(name: string): string {
+  return `/topics/${encodeURIComponent(name)}`;
+}
+
+function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text: () => string): void {
+  out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
+}
+
+function rowOf({ name, partitions, records, bytes, retentionMs, retentionBytes }: Summary): (string | number)[] {
+  return [name, partitions, records, bytes, formatDuration(retentionMs), formatBytes(retentionBytes)];
+}
+
+function valueOf(option: string, text: string, parse: typeof parseDurationOrNever): number {
+  const parsed = parse(text, { min: 1, max: Number.MAX_SAFE_INTEGER });
+  if (isRefusal(parsed)) throw new HeadwaterError('USAGE', `${option} ${parsed.refused}`);
+  return parsed;
+}

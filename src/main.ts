@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// Process start: arguments in, exit code out. The only file with signals and process.exit.
+
+const NODE_MAJOR_MIN = 24;
+/** What is left of standard output may take so long to drain after a command has ended. */
+const DRAIN_MS_MAX = 2000;
+
+const major = Number(process.versions.node.split('.')[0]);
+if (major < NODE_MAJOR_MIN) {
+  process.stderr.write(`headwater: needs Node ${NODE_MAJOR_MIN} or later, this is ${process.version}\n`);
+  process.exit(1);
+}
+
+// Loaded after the check, because an older Node would stop at their syntax without a word that helps.
+const { systemClock } = await import('./clock.ts');
+const { runCli } = await import('./cli/cli.ts');
+
+const INTERRUPTED = 130;
+const stop = new AbortController();
+
+function onSignal(): void {
+  if (stop.signal.aborted) process.exit(INTERRUPTED);
+  stop.abort();
+}
+
+process.on('SIGTERM', onSignal);
+process.on('SIGINT', onSignal);
+// A reader such as `head` that has enough: not a failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+const exitCode = await runCli(process.argv.slice(2), {
+  in: process.stdin,
+  out: process.stdout,
+  err: process.stderr,
+  env: process.env,
+  clock: systemClock,
+  signal: stop.signal,
+});
+
+process.exitCode = exitCode;
+// Whatever still holds the process must not keep it: a service that has stopped has to end.
+systemClock.after(DRAIN_MS_MAX, () => process.exit(exitCode));
+if (process.stdout.writableLength === 0) process.exit(exitCode);
+process.stdout.once('drain', () => process.exit(exitCode));

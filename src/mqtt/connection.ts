@@ -1,0 +1,357 @@
+// One client's connection, in front of aedes. Packets are cut out of what the socket brings; what a client publishes is
+// taken here (publishes.ts), everything else goes on to aedes as bytes, through a stream that stands for the socket.
+//
+//   socket --> frames --> PUBLISH, PUBREL --> intake, acks --> socket
+//                    \--> CONNECT, SUBSCRIBE, PUBACK, ... --> stream <--> aedes --> socket
+//
+//   new --CONNECT is in order--> connecting --CONNACK--> open --DISCONNECT, end, or a fault--> ended
+//
+// Nothing is read, and nothing read is looked at, while any reason to wait stands: the log is full, too many
+// acknowledgements are owed, CONNACK or SUBACK is due (so that a client's packets take effect in their order), aedes has
+// not caught up. Bounded: one packet, and over all connections the bytes of packets that are not whole yet.
+
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createAcks, type Acks } from './acks.ts';
+import {
+  CONNECT,
+  createFrame,
+  DISCONNECT,
+  isClientFrame,
+  PUBLISH,
+  PUBREL,
+  readFrame,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from './frames.ts';
+import type { Held } from './holding.ts';
+import { readConnect, readFilters, subackFailure, type Connect, type PacketBounds, type Refusal } from './packets.ts';
+import { createPublishes, type Publisher, type Publishes, type PublishNeeds } from './publishes.ts';
+import { createAedesStream } from './stream.ts';
+
+/** Reasons not to read, one bit each. */
+export const FOR_CONNACK = 1;
+export const FOR_SUBACK = 2;
+export const FOR_ROOM = 4;
+export const FOR_ACKS = 8;
+export const FOR_AEDES = 16;
+export const FOR_GOOD = 32;
+
+export interface ConnectionLimits extends PacketBounds {
+  packetBytesMax: number;
+  /** CONNECT, and then CONNACK, have to come within this time. */
+  connectTimeoutMs: number;
+  /** Acknowledgements one client is owed before it is not read any more. */
+  pendingAcksMax: number;
+  /** Of one client. */
+  subscriptionsMax: number;
+}
+
+/** aedes' client, as far as the connection knows it. */
+export interface Peer {
+  readonly subscriptions: object;
+  close(): void;
+}
+
+/** What a connection needs of the door. */
+export interface Door extends PublishNeeds {
+  limits: ConnectionLimits;
+  /** A CONNECT in order: ends an older connection of that client and readies its session. Or why it may not. */
+  begin(connection: Connection, connect: Connect): Begun | Refusal;
+  /** Hands the stream to aedes. */
+  attach(connection: Connection): Peer;
+  /** True while publishes have to wait; all connections are told so, and told again when there is room. */
+  mustWait(): boolean;
+  /** Bytes of packets that are not whole, over all connections; false if they are too many. */
+  hold(deltaBytes: number): boolean;
+  refused(connection: Connection, reason: string, detail: string): void;
+  ended(connection: Connection): void;
+  /** Seconds, coarse: counts up by one each second. */
+  tick(): number;
+}
+
+export interface Begun extends Publisher {
+  /** There is a session from before. */
+  isKnown: boolean;
+}
+
+export interface Connection extends Held {
+  readonly stream: Duplex;
+  readonly acks: Acks;
+  readonly clientId: string;
+  readonly isPersistent: boolean;
+  readonly remote: string;
+  readonly isOpen: boolean;
+  /** CONNACK is out: packets may be taken. */
+  opened(): void;
+  /** Ends it from this side: the client's id has been taken over, or the door closes. */
+  end(): void;
+  fail(reason: string, detail: string): void;
+  wait(reason: number): void;
+  resume(reason: number): void;
+  /** Ends it if CONNECT, or any packet within one and a half times the keep alive, did not come. Called each tick. */
+  checkTime(): void;
+}
+
+type Phase = 'new' | 'connecting' | 'open' | 'ended';
+
+// The largest CONNECT there can be has a will, a user name and a password of 64 KiB each.
+const CONNECT_BYTES_MAX = 256 * 1024;
+const LINGER_TICKS = 10;
+
+export function openConnection(socket: Socket, door: Door): Connection {
+  const { limits } = door;
+  const frame = createFrame();
+  const remote = `${socket.remoteAddress}:${socket.remotePort}`;
+  const openedTick = door.tick();
+  let phase: Phase = 'new';
+  let waits = 0;
+  let isFlowing = true;
+  let isConsuming = false;
+  let lastTick = openedTick;
+  let keepAliveTicks = 0;
+  // What was read and not yet looked at; no look is worth it while less than `neededBytes` are there.
+  let chunks: Buffer[] = [];
+  let heldBytes = 0;
+  let neededBytes = 0;
+  let countedBytes = 0;
+  // Neighbouring packets on their way to aedes, within the buffer that is looked at.
+  let passStart = 0;
+  let passEnd = 0;
+  let peer: Peer | undefined;
+  let publisher: Begun = { clientId: '', isPersistent: false, isKnown: false };
+  let publishes: Publishes | undefined;
+
+  const acks = createAcks({
+    write: (bytes) => {
+      if (socket.writable) socket.write(bytes);
+    },
+    route: door.router.route,
+    onFailure: (error) => fail('commit', error.message),
+    onWritten: () => {
+      if ((waits & FOR_ACKS) !== 0 && acks.count() <= limits.pendingAcksMax / 2) resume(FOR_ACKS);
+    },
+  });
+
+  const stream = createAedesStream({
+    socket,
+    onRead: () => resume(FOR_AEDES),
+    onDestroy: () => {
+      phase = 'ended';
+      socket.destroySoon();
+    },
+    isSessionPresent: () => publisher.isKnown,
+  });
+
+  function take(chunk: Buffer): void {
+    if (phase === 'ended') return;
+    chunks.push(chunk);
+    heldBytes += chunk.length;
+    if (heldBytes >= neededBytes) consume();
+    else account();
+  }
+
+  function consume(): void {
+    if (isConsuming || heldBytes === 0) return;
+    isConsuming = true;
+    const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, heldBytes);
+    const end = consumeFrames(bytes);
+    chunks = end === bytes.length ? [] : [bytes.subarray(end)];
+    heldBytes = bytes.length - end;
+    isConsuming = false;
+    account();
+    acks.flush();
+    setFlow();
+  }
+
+  /** Takes whole packets until there is none, or a reason to wait. Returns where it stopped. */
+  function consumeFrames(bytes: Buffer): number {
+    let at = 0;
+    neededBytes = 0;
+    passStart = passEnd = 0;
+    while (waits === 0 && phase !== 'ended') {
+      const packetBytesMax =
+        phase === 'new' ? Math.min(CONNECT_BYTES_MAX, limits.packetBytesMax) : limits.packetBytesMax;
+      const state = readFrame(bytes, at, packetBytesMax, frame);
+      if (state === 'partial') {
+        neededBytes = Math.max(frame.end - at, 0);
+        break;
+      }
+      if (state !== 'whole') {
+        fail(state, `packet of type ${frame.type}`);
+        break;
+      }
+      if (frame.type === PUBLISH && door.mustWait()) break;
+      takePacket(bytes);
+      at = frame.end;
+    }
+    if (at > 0) lastTick = door.tick();
+    pass(bytes);
+    return at;
+  }
+
+  function takePacket(bytes: Buffer): void {
+    if (phase === 'new') return takeConnect(bytes);
+    if (frame.type === PUBLISH) {
+      const refused = publishes!.publish(bytes, frame);
+      if (refused !== undefined) fail(refused, publishes!.detail);
+      else if (acks.count() > limits.pendingAcksMax) wait(FOR_ACKS);
+      return;
+    }
+    if (!isClientFrame(frame) || frame.type === CONNECT) return fail('malformed', `packet of type ${frame.type}`);
+    if (frame.type === PUBREL) {
+      const refused = publishes!.release(bytes.readUInt16BE(frame.bodyStart));
+      if (refused !== undefined) fail(refused, publishes!.detail);
+      return;
+    }
+    if ((frame.type === SUBSCRIBE || frame.type === UNSUBSCRIBE) && !takesFilters(bytes)) return;
+    if (passEnd !== frame.start) {
+      pass(bytes);
+      passStart = frame.start;
+    }
+    passEnd = frame.end;
+    if (frame.type !== DISCONNECT) return;
+    pass(bytes);
+    phase = 'ended';
+  }
+
+  function takeConnect(bytes: Buffer): void {
+    if (frame.type !== CONNECT || !isClientFrame(frame)) return fail('malformed', 'no CONNECT');
+    const connect = readConnect(bytes, frame, limits);
+    if ('reason' in connect) return refuse(connect);
+    const begun = door.begin(connection, connect);
+    if ('reason' in begun) return refuse(begun);
+    publisher = begun;
+    publishes = createPublishes(door, acks, publisher);
+    // The keep alive is watched here, where all packets are seen; aedes is told that there is none.
+    keepAliveTicks = Math.ceil((connect.keepAliveMs * 1.5) / 1000);
+    bytes.writeUInt16BE(0, connect.keepAliveAt);
+    phase = 'connecting';
+    wait(FOR_CONNACK);
+    peer = door.attach(connection);
+    passStart = frame.start;
+    passEnd = frame.end;
+  }
+
+  /** False if a SUBSCRIBE or UNSUBSCRIBE is not for aedes: a fault, or more subscriptions than there may be. */
+  function takesFilters(bytes: Buffer): boolean {
+    const filters = readFilters(bytes, frame, limits);
+    if ('reason' in filters) {
+      fail('topic', filters.reason);
+      return false;
+    }
+    if (frame.type === SUBSCRIBE) {
+      const count = Object.keys(peer!.subscriptions).length + filters.count;
+      if (count > limits.subscriptionsMax) {
+        door.refused(connection, 'subscriptions', `${count} subscriptions`);
+        socket.write(subackFailure(filters.packetId, filters.count));
+        return false;
+      }
+    }
+    wait(FOR_SUBACK);
+    return true;
+  }
+
+  function pass(bytes: Buffer): void {
+    if (passEnd > passStart && !stream.push(bytes.subarray(passStart, passEnd)) && !stream.destroyed) wait(FOR_AEDES);
+    passStart = passEnd = 0;
+  }
+
+  function refuse({ reason, returnCode }: Refusal): void {
+    door.refused(connection, 'connect', reason);
+    if (returnCode !== undefined) socket.write(Buffer.from([0x20, 2, 0, returnCode]));
+    phase = 'ended';
+    socket.destroySoon();
+  }
+
+  function fail(reason: string, detail: string): void {
+    if (phase === 'ended') return;
+    door.refused(connection, reason, detail);
+    phase = 'ended';
+    stream.destroy();
+    socket.destroy();
+  }
+
+  function wait(reason: number): void {
+    waits |= reason;
+    if (!isConsuming) setFlow();
+  }
+
+  function resume(reason: number): void {
+    if ((waits & reason) === 0) return;
+    waits &= ~reason;
+    if (waits !== 0 || isConsuming) return;
+    // The client was not read, so it was not silent.
+    lastTick = door.tick();
+    consume();
+    setFlow();
+  }
+
+  function setFlow(): void {
+    const shallFlow = waits === 0;
+    if (shallFlow === isFlowing) return;
+    isFlowing = shallFlow;
+    if (shallFlow) socket.resume();
+    else socket.pause();
+  }
+
+  /** What waits because we wait is not the client's fault; it is at most one read a connection. */
+  function account(): void {
+    const bytes = waits === 0 && phase !== 'ended' ? heldBytes : 0;
+    const delta = bytes - countedBytes;
+    countedBytes = bytes;
+    if (delta !== 0 && !door.hold(delta)) fail('memory', 'packets that are not whole take too much memory');
+  }
+
+  function checkTime(): void {
+    const tick = door.tick();
+    if (phase === 'ended') {
+      if (tick - lastTick > LINGER_TICKS) socket.destroy();
+    } else if (phase !== 'open') {
+      if ((tick - openedTick) * 1000 > limits.connectTimeoutMs) fail('connect timeout', `phase ${phase}`);
+    } else if (waits !== 0) lastTick = tick;
+    else if (keepAliveTicks > 0 && tick - lastTick > keepAliveTicks) fail('keep alive', `${tick - lastTick} s`);
+  }
+
+  const connection: Connection = {
+    stream,
+    acks,
+    remote,
+    get clientId() {
+      return publisher.clientId;
+    },
+    get isPersistent() {
+      return publisher.isPersistent;
+    },
+    get isOpen() {
+      return phase === 'open';
+    },
+    opened() {
+      if (phase === 'connecting') phase = 'open';
+      resume(FOR_CONNACK);
+    },
+    end() {
+      phase = 'ended';
+      if (peer === undefined) socket.destroySoon();
+      else peer.close();
+    },
+    fail,
+    wait,
+    resume,
+    hold: () => wait(FOR_ROOM),
+    release: () => resume(FOR_ROOM),
+    checkTime,
+  };
+
+  socket.on('data', take);
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    phase = 'ended';
+    stream.destroy();
+    chunks = [];
+    heldBytes = 0;
+    account();
+    door.ended(connection);
+  });
+  return connection;
+}

@@ -1,0 +1,187 @@
+// What a client publishes: PUBLISH and PUBREL (MQTT 3.1.1 sections 3.3 and 3.6) of one connection. aedes sees neither. This
+// is the hot path, some microseconds a message: nothing is awaited, the topic of the last message is remembered, and the
+// acknowledgement is a number that waits for the commit (acks.ts).
+//
+//   PUBLISH body   topic length u16 | topic | packet id u16, for QoS 1 and 2 | payload, to the end
+//   flags          dup 8 | QoS 6 | retain 1
+//
+// A message nobody subscribes to goes to the log and nowhere else. One that somebody wants is routed after its commit, or
+// at once for QoS 0. What no rule takes is routed only.
+
+import { isHeadwaterError } from '../errors.ts';
+import type { Intake } from '../intake/intake.ts';
+import type { Commit } from '../log/log.ts';
+import type { Acks } from './acks.ts';
+import { PUBACK, PUBCOMP, PUBREC, type Frame } from './frames.ts';
+import type { Mark, Marks } from './marks.ts';
+import type { Message } from './message.ts';
+import type { Router } from './routing.ts';
+import type { Sessions } from './sessions.ts';
+import { topicFault, type NameBounds } from './topics.ts';
+
+/** Why a packet is refused, in a few fixed words for the metrics. The connection is closed: 3.1.1 has no other answer. */
+export type Refused = 'malformed' | 'topic' | 'inflight' | 'record';
+
+export interface PublishCounts {
+  records: number;
+  bytes: number;
+  unrouted: number;
+}
+
+export interface PublishNeeds {
+  intake: Intake;
+  router: Router;
+  marks: Marks;
+  sessions: Sessions;
+  bounds: NameBounds;
+  counts: PublishCounts;
+}
+
+export interface Publisher {
+  clientId: string;
+  /** False for a clean session: its QoS 2 ids end with the connection. */
+  isPersistent: boolean;
+}
+
+export interface Publishes {
+  /** Takes a PUBLISH whose frame is whole. Says why it is refused, if it is; then nothing of it was kept. */
+  publish(bytes: Buffer, frame: Frame): Refused | undefined;
+  /** Takes a PUBREL. */
+  release(packetId: number): Refused | undefined;
+  /** More about the last refusal, for a line of trace. */
+  readonly detail: string;
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publisher): Publishes {
+  const { intake, router, marks, sessions, bounds, counts } = needs;
+  // The last topic: its bytes, its text, and whether somebody wanted it as of a generation of the subscriptions.
+  let lastBytes: Buffer = NO_BYTES;
+  let topic = '';
+  let isWanted = false;
+  let wantedAt = -1;
+  let detail = '';
+
+  function publish(bytes: Buffer, frame: Frame): Refused | undefined {
+    const { flags, bodyStart, end } = frame;
+    const qos = (flags >> 1) & 3;
+    const topicStart = bodyStart + 2;
+    if (topicStart > end || qos === 3 || (qos === 0 && (flags & 8) !== 0)) return refuse('malformed', 'PUBLISH flags');
+    const topicEnd = topicStart + ((bytes[bodyStart]! << 8) | bytes[bodyStart + 1]!);
+    const payloadStart = qos === 0 ? topicEnd : topicEnd + 2;
+    if (payloadStart > end) return refuse('malformed', 'PUBLISH length');
+    const packetId = qos === 0 ? 0 : (bytes[topicEnd]! << 8) | bytes[topicEnd + 1]!;
+    if (qos !== 0 && packetId === 0) return refuse('malformed', 'packet id 0');
+    const fault = readTopic(bytes, topicStart, topicEnd);
+    if (fault !== undefined) return refuse('topic', fault);
+    return take(qos, packetId, bytes.subarray(payloadStart, end), (flags & 1) !== 0);
+  }
+
+  function take(qos: number, packetId: number, payload: Buffer, isRetain: boolean): Refused | undefined {
+    const hasTakers = isRetain || hasSubscribers();
+    if (qos === 2) return takeOnce(packetId, payload, isRetain, hasTakers);
+    const commit = accept(payload, undefined);
+    if (commit === null) return 'record';
+    if (!hasTakers) {
+      if (qos === 1) acks.add(PUBACK, packetId, commit);
+    } else if (qos === 1) acks.addRouted(PUBACK, packetId, commit, messageOf(1, payload, isRetain, undefined));
+    else router.deliver(messageOf(0, payload, isRetain, undefined));
+    return undefined;
+  }
+
+  /** QoS 2: exactly once, also if the client sends it again on another connection or after a crash. */
+  function takeOnce(packetId: number, payload: Buffer, isRetain: boolean, hasTakers: boolean): Refused | undefined {
+    const known = marks.find(publisher.clientId, packetId);
+    if (known !== undefined) {
+      if (hasTakers && known.needsRouting) {
+        known.needsRouting = false;
+        acks.addRouted(PUBREC, packetId, known.commit, messageOf(2, payload, isRetain, known));
+      } else acks.add(PUBREC, packetId, known.commit);
+      return undefined;
+    }
+    if (marks.isFull(publisher.clientId)) return refuse('inflight', 'QoS 2 messages without PUBREL');
+    const mark = marks.create(publisher.clientId, packetId, publisher.isPersistent);
+    const commit = accept(payload, mark);
+    if (commit === null) return 'record';
+    // Kept by nobody: there is nothing that could happen twice.
+    if (commit === undefined && !hasTakers) {
+      acks.add(PUBREC, packetId, undefined);
+      return undefined;
+    }
+    marks.committing(mark, commit);
+    if (hasTakers) acks.addRouted(PUBREC, packetId, mark.commit, messageOf(2, payload, isRetain, mark));
+    else acks.add(PUBREC, packetId, mark.commit);
+    return undefined;
+  }
+
+  /** The record's commit, undefined when no rule takes it, null when the log can never hold it. */
+  function accept(payload: Buffer, mark: Mark | undefined): Commit | undefined | null {
+    let commit: Commit | undefined;
+    try {
+      commit = intake.acceptMqtt(topic, payload, mark && marks.changesOf(mark));
+    } catch (error) {
+      if (!isHeadwaterError(error)) throw error;
+      refuse('record', error.message);
+      return null;
+    }
+    if (commit === undefined) counts.unrouted += 1;
+    counts.records += 1;
+    counts.bytes += payload.length;
+    return commit;
+  }
+
+  function release(packetId: number): Refused | undefined {
+    if (packetId === 0) return refuse('malformed', 'packet id 0');
+    const mark = marks.find(publisher.clientId, packetId);
+    sessions.forgetRouted(publisher.clientId, packetId);
+    acks.add(PUBCOMP, packetId, mark && marks.release(mark));
+    return undefined;
+  }
+
+  function readTopic(bytes: Buffer, start: number, end: number): string | undefined {
+    if (isLast(bytes, start, end)) return undefined;
+    const fault = topicFault(bytes, start, end, bounds);
+    if (fault !== undefined) return fault;
+    const text = bytes.toString('utf8', start, end);
+    if (text.startsWith('$SYS/')) return 'reserved for the server';
+    lastBytes = Buffer.from(bytes.subarray(start, end));
+    topic = text;
+    wantedAt = -1;
+    return undefined;
+  }
+
+  function isLast(bytes: Buffer, start: number, end: number): boolean {
+    const length = end - start;
+    if (length !== lastBytes.length || length === 0) return false;
+    // From the end: topics of one device differ there.
+    for (let index = length - 1; index >= 0; index--) if (bytes[start + index] !== lastBytes[index]) return false;
+    return true;
+  }
+
+  function hasSubscribers(): boolean {
+    const generation = router.generation();
+    if (wantedAt !== generation) {
+      isWanted = router.isWanted(topic);
+      wantedAt = generation;
+    }
+    return isWanted;
+  }
+
+  function messageOf(qos: 0 | 1 | 2, payload: Buffer, retain: boolean, mark: Mark | undefined): Message {
+    return { topic, payload, qos, retain, mark, counter: 0 };
+  }
+
+  function refuse(reason: Refused, why: string): Refused {
+    detail = why;
+    return reason;
+  }
+
+  return {
+    publish,
+    release,
+    get detail() {
+      return detail;
+    },
+  };
+}

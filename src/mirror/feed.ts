@@ -2,6 +2,7 @@
 // the next piece to send out of them: one batch as it is stored, a part of it, or several small ones as one, because the
 // protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip.
 
+import assert from 'node:assert';
 import { BatchBuilder, decodeRecords, isControl, readBatchHeader, sliceRecords } from '../formats/batch.ts';
 import type { BatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
@@ -64,7 +65,9 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
     settle,
     async fill(offset, signal) {
       settle(offset);
-      if (held.length > 0) return true;
+      if (held.length > 0 && held[0]!.header.baseOffset <= offset) return true;
+      // The position went back: what is held comes later.
+      settle(Infinity);
       if (partition.highWatermark <= offset || !(await budget.take(READ_BYTES, signal))) return false;
       let bytes = 0;
       try {
@@ -77,7 +80,11 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
       return held.length > 0;
     },
     cut(offset, limits) {
-      const first = held[0]!;
+      const [first] = held;
+      assert(
+        first !== undefined && first.header.baseOffset <= offset && offset < nextOffset(first.header),
+        'it is held',
+      );
       if (isControl(first.header)) return nextOffset(first.header);
       const end = Math.min(nextOffset(first.header), offset + limits.recordsMax);
       if (first.header.baseOffset === offset && end === nextOffset(first.header)) {

@@ -2,6 +2,7 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startKafka, type Kafka } from '../parts/kafka.ts';
+import { batchOf } from '../log/open-log.ts';
 import { expectOnce, openEdge, until, type Edge } from './real-upstream.ts';
 
 let kafka: Kafka;
@@ -36,7 +37,7 @@ test('batches that are too large are sent in parts, and a record that is too lar
   await edge.folder.log.createTopic('other');
   await edge.append('small', 2_000, { each: 500 });
   await edge.drained();
-  await topic.partitions[0]!.append(await largeRecord());
+  await topic.partitions[0]!.append(batchOf(0, 1, { bytes: 5_000, timestampMs: Date.now() }));
   await edge.append('other', 100);
 
   await refused('small');
@@ -55,7 +56,7 @@ test('a partition that was refused goes on when the upstream was mended', async 
   await createUpstream('pump-7.mended', 'max.message.bytes=2000');
   edge = await openEdge({ bootstrap: [kafka.bootstrap] });
   const topic = await edge.folder.log.createTopic('mended');
-  await topic.partitions[0]!.append(await largeRecord());
+  await topic.partitions[0]!.append(batchOf(0, 1, { bytes: 5_000, timestampMs: Date.now() }));
   await refused('mended');
 
   await kafka.tool('kafka.admin.ConfigCommand', [
@@ -151,8 +152,3 @@ test.each(['stop', 'continue', 'restart'] as const)('a topic made anew upstream:
     expect(sent.records).toBe(recreated === 'restart' ? 150 : 50);
   }
 });
-
-async function largeRecord(): Promise<Buffer> {
-  const { batchOf } = await import('../log/open-log.ts');
-  return batchOf(0, 1, { bytes: 5_000, timestampMs: Date.now() });
-}

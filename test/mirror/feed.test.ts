@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { decodeRecords, readBatchHeader } from '../../src/formats/batch.ts';
+import { createBudget } from '../../src/mirror/budget.ts';
+import { createFeed, type Piece } from '../../src/mirror/feed.ts';
+import { fakeLog } from '../fakes/log.ts';
+import { batchOf } from '../log/open-log.ts';
+
+const never = new AbortController().signal;
+const asTheyAre = { mergeBytes: 0, recordsMax: Infinity };
+
+async function feedOf(counts: readonly number[]) {
+  const log = fakeLog();
+  log.ensureTopic('t');
+  const partition = log.partition('t');
+  let first = 0;
+  for (const count of counts) {
+    await partition.append(batchOf(first, count));
+    first += count;
+  }
+  const budget = createBudget(1_000_000);
+  return { feed: createFeed(partition, budget), budget, partition };
+}
+
+function numbers({ batch }: Piece): number[] {
+  return decodeRecords(batch).map(({ value }) => Number(String(value)));
+}
+
+test('a stored batch is passed on as it is', async () => {
+  const { feed, partition } = await feedOf([3, 4]);
+  expect(await feed.fill(3, never)).toBe(true);
+  const piece = feed.cut(3, asTheyAre) as Piece;
+  expect(piece).toMatchObject({ firstOffset: 3, count: 4 });
+  expect(piece.batch).toBe(partition.batches[1]);
+});
+
+test('a piece that begins or ends inside a batch holds exactly those records', async () => {
+  const { feed } = await feedOf([10]);
+  await feed.fill(4, never);
+  const piece = feed.cut(4, { mergeBytes: 0, recordsMax: 3 }) as Piece;
+  expect(numbers(piece)).toEqual([4, 5, 6]);
+  expect(piece).toMatchObject({ firstOffset: 4, count: 3 });
+});
+
+test('small batches go together up to the size that is worth a round trip', async () => {
+  const { feed } = await feedOf([2, 2, 2, 2]);
+  await feed.fill(0, never);
+  const one = (feed.cut(0, asTheyAre) as Piece).batch.length;
+  const piece = feed.cut(0, { mergeBytes: one * 3, recordsMax: Infinity }) as Piece;
+  expect(numbers(piece)).toEqual([0, 1, 2, 3, 4, 5]);
+  expect(readBatchHeader(piece.batch)).toMatchObject({ recordCount: 6, lastOffsetDelta: 5 });
+});
+
+test('at the end of the log there is nothing, and what is settled gives its bytes back', async () => {
+  const { feed, budget } = await feedOf([5, 5]);
+  await feed.fill(0, never);
+  const held = budget.heldBytes;
+  feed.settle(5);
+  expect(budget.heldBytes).toBe(held / 2);
+  feed.settle(10);
+  expect(budget.heldBytes).toBe(0);
+  expect(await feed.fill(10, never)).toBe(false);
+});
+
+test('a budget lets one wait until another gives back, in the order of asking', async () => {
+  const budget = createBudget(100);
+  const order: number[] = [];
+  expect(await budget.take(80, never)).toBe(true);
+  const second = budget.take(50, never).then(() => order.push(2));
+  const third = budget.take(10, never).then(() => order.push(3));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(order).toEqual([]);
+  budget.adjust(-80);
+  await Promise.all([second, third]);
+  expect(order).toEqual([2, 3]);
+});
+
+test('one who asks for more than there is gets it when nobody else holds any', async () => {
+  const budget = createBudget(100);
+  expect(await budget.take(1_000, never)).toBe(true);
+  const stop = new AbortController();
+  const waiting = budget.take(1, stop.signal);
+  stop.abort();
+  expect(await waiting).toBe(false);
+});

@@ -1,6 +1,10 @@
 // Finds out what the upstream holds of the records in doubt, before anything is sent again. Asks its memory of the
 // producer id first; where that is gone (it forgets by the time of the records, not of their arrival) it waits until no
 // stray copy can arrive any more and reads back.
+//
+// One case stays open: a copy that is late, and whose producer id the upstream forgets between our sending again and its
+// arrival, is appended a second time. It needs records a day old and a look of the upstream (every ten minutes) in just
+// those milliseconds.
 
 import type { Clock } from '../clock.ts';
 import { KafkaError } from '../formats/kafka/codes.ts';

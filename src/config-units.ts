@@ -33,7 +33,6 @@ const DURATION_UNITS = new Map([
   ['m', 60_000],
   ['h', 3_600_000],
   ['d', 86_400_000],
-  ['w', 604_800_000],
 ]);
 
 const BYTE_UNITS = new Map([
@@ -82,7 +81,7 @@ function formatQuantity(value: number, kind: Quantity): string {
   return best;
 }
 
-/** Milliseconds of `100ms`, `30s`, `5m`, `12h`, `7d` or `2w`; bounds are milliseconds, both included. */
+/** Milliseconds of `100ms`, `30s`, `5m`, `12h` or `7d`; bounds are milliseconds, both included. */
 export function parseDuration(input: unknown, bounds: Bounds): Parsed<number> {
   return parseQuantity(input, DURATION, bounds);
 }

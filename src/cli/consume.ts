@@ -63,8 +63,11 @@ async function place({ daemon, topic, terminal }: Reading, options: ConsumeOptio
   const range = parseOffsets(options.offset, terminal.clock.wallMs());
   if (options.follow && range.to !== undefined)
     throw new HeadwaterError('USAGE', '--follow has no end, and the range has one');
-  const { partitions } = await daemon.getJson<{ partitions: number }>(`/topics/${encodeURIComponent(topic)}`);
-  const wanted = options.partition === undefined ? [...Array(partitions).keys()] : [options.partition];
+  const { each } = await daemon.getJson<{ each: Extent[] }>(`/topics/${encodeURIComponent(topic)}`);
+  const wanted =
+    options.partition === undefined ? each : each.filter(({ partition }) => partition === options.partition);
+  if (wanted.length === 0)
+    throw new HeadwaterError('TOPIC_UNKNOWN', `${topic} has ${each.length} partitions, counted from 0`);
   if (options.follow && wanted.length > FOLLOWED_MAX) {
     throw new HeadwaterError(
       'USAGE',
@@ -72,17 +75,31 @@ async function place({ daemon, topic, terminal }: Reading, options: ConsumeOptio
     );
   }
   const readers: Reader[] = [];
-  for (const partition of wanted) {
-    const next = await resolve(daemon, topic, partition, range.from);
-    const end = options.follow ? undefined : await resolve(daemon, topic, partition, range.to ?? 'end');
-    readers.push({ partition, next, end });
+  for (const extent of wanted) {
+    const next = await resolve(daemon, topic, extent, range.from);
+    const end = options.follow ? undefined : await resolve(daemon, topic, extent, range.to ?? 'end');
+    readers.push({ partition: extent.partition, next, end });
   }
   return readers;
 }
 
-async function resolve(daemon: Daemon, topic: string, partition: number, offset: string): Promise<number> {
-  const { headers } = await daemon.get(recordsPath(topic, partition, { offset, count: 1, bytes: 1 }));
-  return Number(headers['headwater-offset']);
+interface Extent {
+  partition: number;
+  logStart: number;
+  highWatermark: number;
+}
+
+/** The offset that a place is in this partition: one that is not there becomes the nearest that is. */
+async function resolve(daemon: Daemon, topic: string, extent: Extent, place: string): Promise<number> {
+  const { partition, logStart, highWatermark } = extent;
+  if (place === 'start') return logStart;
+  if (place === 'end') return highWatermark;
+  if (place.startsWith('@')) {
+    const { headers } = await daemon.get(recordsPath(topic, partition, { offset: place, count: 1, bytes: 1 }));
+    return Number(headers['headwater-offset']);
+  }
+  const offset = place.startsWith('-') ? highWatermark + Number(place) : Number(place);
+  return Math.min(Math.max(offset, logStart), highWatermark);
 }
 
 function recordsPath(topic: string, partition: number, query: Record<string, string | number>): string {

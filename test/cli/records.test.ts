@@ -64,6 +64,9 @@ describe('produce and consume', () => {
     await cli('produce readings -p 0', { input: numbers(0, 3) });
     await cli('produce readings -p 1', { input: numbers(10, 13) });
     expect((await cli('consume readings -o -1')).out).toBe('2\n12\n');
+    await cli('produce readings -p 1', { input: '13\n' });
+    expect((await cli('consume readings -o 3:9')).out).toBe('13\n');
+    expect(await cli('consume readings -p 7')).toMatchObject({ code: 4 });
   });
 
   test('follow goes on with what comes, up to the count', async () => {

@@ -348,6 +348,8 @@ function checkClientBatch(batch: Buffer): BatchHeader {
   if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
     throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
   }
+  // Records that no consumer can decode would stop a mirror for ever. Throws FORMAT_CORRUPT.
+  decodeRecords(batch);
   return header;
 }
 

@@ -1,7 +1,9 @@
 // The log's promises on a real store: offsets without gaps, group commits, retention, and what survives a restart.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { HeadwaterError } from '../../src/errors.ts';
 import { encodeBatch } from '../../src/formats/batch.ts';
+import { crc32c } from '../../src/formats/checksum.ts';
 import type { Partition } from '../../src/log/log.ts';
 import { batchOf, numbersOf, openLogFolder, readAll, upTo, type OpenLogFolder } from './open-log.ts';
 
@@ -108,6 +110,10 @@ test('batches that Kafka refuses are refused, and nothing is kept of them', asyn
   await expect(partition.append(damaged)).rejects.toMatchObject({ code: 'FORMAT_CORRUPT' });
   const large = encodeBatch([{ timestampMs: 0, key: null, value: Buffer.alloc(1024 * 1024) }], {});
   await expect(partition.append(large)).rejects.toMatchObject({ code: 'RECORD_TOO_LARGE' });
+  const undecodable = batchOf(0, 2);
+  undecodable[61] = 0x7f;
+  undecodable.writeUInt32BE(crc32c(undecodable.subarray(21)), 17);
+  await expect(partition.append(undecodable)).rejects.toThrow(HeadwaterError);
   expect(partition.highWatermark).toBe(0);
 });
 

@@ -1,0 +1,94 @@
+// The node as a process: how it starts, what it says, and how it ends.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
+import { printSummary } from '../../src/cli/summary.ts';
+
+let folder: string;
+let children: ChildProcess[];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'headwater-serve-'));
+  children = [];
+});
+
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true });
+});
+
+interface Process {
+  child: ChildProcess;
+  text: () => string;
+  end: Promise<number | null>;
+}
+
+function serve(env: Record<string, string> = {}): Process {
+  const doors = {
+    HEADWATER_DATA__DIR: join(folder, 'data'),
+    HEADWATER_MQTT__LISTEN: '127.0.0.1:0',
+    HEADWATER_KAFKA__LISTEN: '127.0.0.1:0',
+    HEADWATER_HTTP__LISTEN: '127.0.0.1:0',
+  };
+  const child = spawn(process.execPath, ['src/main.ts', 'serve'], { env: { ...process.env, ...doors, ...env } });
+  children.push(child);
+  let text = '';
+  child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return { child, text: () => text, end: new Promise((resolve) => child.once('exit', resolve)) };
+}
+
+async function ready(process: Process): Promise<string> {
+  await expect.poll(process.text, { timeout: 15_000 }).toMatch(/ {2}read {5}.*\n/);
+  return process.text();
+}
+
+test('it says what listens where and how to try it, and SIGTERM ends it with 0', async () => {
+  const node = serve();
+  const text = await ready(node);
+  const port = /MQTT {5}127\.0\.0\.1:(\d+)\n/.exec(text)?.[1];
+  expect(text).toContain(`publish  npx mqtt pub -h 127.0.0.1 -p ${port} -t plant/a/1 -q 1 -m '{"t":21}'`);
+  expect(text).toContain(join(folder, 'data'));
+  node.child.kill('SIGTERM');
+  expect(await node.end).toBe(0);
+  expect(node.text()).toContain('stopped');
+});
+
+test('a port that is taken is told with the setting to change, exit code 75', async () => {
+  const first = serve();
+  const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(await ready(first))?.[1];
+  const second = serve({ HEADWATER_DATA__DIR: join(folder, 'other'), HEADWATER_HTTP__LISTEN: `127.0.0.1:${port}` });
+  expect(await second.end).toBe(75);
+  expect(second.text()).toContain(`127.0.0.1:${port} is in use by another program`);
+  expect(second.text()).toContain('change http.listen (HEADWATER_HTTP__LISTEN)');
+});
+
+test('a data folder that is in use is told with the process that has it, exit code 75', async () => {
+  const first = serve();
+  await ready(first);
+  const second = serve();
+  expect(await second.end).toBe(75);
+  expect(second.text()).toContain(`process ${first.child.pid}`);
+});
+
+describe('the summary', () => {
+  const options = { version: '1.0.0', program: 'headwater', isRepository: false };
+
+  test('an installed node names installed programs, and the first rule gives the example', () => {
+    const config = loadConfig({ text: 'routes: [{ mqtt: "plant/+line/+machine/#", topic: readings }]' });
+    const text = printSummary(config, { mqtt: '0.0.0.0:1883', http: '127.0.0.1:8880' }, options);
+    expect(text).toContain('mosquitto_pub -h 127.0.0.1 -p 1883 -t plant/a/a/1 -q 1 -m \'{"t":21}\'');
+    expect(text).toContain('headwater consume readings -f jsonl --follow');
+    expect(text).not.toContain('this machine only');
+  });
+
+  test('doors that are off are said to be, with the setting', () => {
+    const text = printSummary(loadConfig(), { kafka: '127.0.0.1:9092' }, options);
+    expect(text).toContain('MQTT     off (mqtt.listen)');
+    expect(text).toContain('kcat -C -b 127.0.0.1:9092 -t mqtt');
+    expect(text).not.toContain('publish');
+  });
+});

@@ -209,7 +209,11 @@ test('lines of a failed commit are handed in again before all that came after th
   settleFirst(new HeadwaterError('STORE_UNAVAILABLE', 'the card refuses writes'));
   ports.send(path, '4\n');
   expect(serial.status()[0]?.lastError).toMatch(/card refuses/);
-  fake.commit(new HeadwaterError('STORE_UNAVAILABLE', 'the card refuses writes'));
+  const settleSecond = fake.startCommit();
+  clock.advance(1000);
+  // What was handed in after the failed lines is still under way: they wait for it.
+  fake.commit();
+  settleSecond(new HeadwaterError('STORE_UNAVAILABLE', 'the card refuses writes'));
   clock.advance(1000);
   fake.commit();
   expect(values(fake)).toEqual(['1', '2', '3', '4']);

@@ -104,7 +104,12 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
     await new Promise<void>((resolve) => void stdin.write(bytes, () => resolve()));
   }
 
+  // A test that ends in the middle of things leaves no program behind.
+  const killAtExit = (): void => void child?.kill('SIGKILL');
+  process.once('exit', killAtExit);
+
   async function close(): Promise<void> {
+    process.removeListener('exit', killAtExit);
     await unplug();
     await rm(folder, { recursive: true, force: true });
   }

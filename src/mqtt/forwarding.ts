@@ -37,7 +37,7 @@ export function forward(
 ): boolean {
   const waitingBytes = client.conn.writableLength;
   if (waitingBytes > outgoingBytesMax / 2) {
-    if (packet.qos === 0) {
+    if (packet.qos === 0 || grantedQos(client, packet) === 0) {
       counts.droppedSlow += 1;
       return false;
     }

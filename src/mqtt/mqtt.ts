@@ -94,7 +94,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     wasRouted: sessions.wasRouted,
   });
   sessions.pruneRouted((publisher, packetId) => marks.find(publisher, packetId) !== undefined);
-  for (const clientId of marks.clients()) sessions.open(clientId);
+  for (const clientId of marks.clients()) if (sessions.find(clientId) === undefined) sessions.open(clientId);
   const router = createRouter({ sessions, retained, writer, onFailure });
 
   const counts = { records: 0, bytes: 0, unrouted: 0, delivered: 0, droppedSlow: 0 };
@@ -156,6 +156,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     else if (session.client === client) {
       session.client = undefined;
       session.isReplaying = true;
+      session.missed.clear();
       session.wakeReplay?.();
     }
   }

@@ -108,7 +108,7 @@ export function createPersistence({ sessions, retained }: PersistenceNeeds) {
  * queue is being replayed and it waits its turn there, or the queue was full, so that nobody would keep track of it.
  */
 export function mayForward(session: Session, counter: number, qos: number): number | undefined {
-  if (session.missedCounter === counter) return undefined;
+  if (session.missed.delete(counter)) return undefined;
   const row = session.queue.get(counter);
   // A subscription of QoS 0: nothing was queued, aedes lowers the QoS.
   if (row === undefined) return qos;

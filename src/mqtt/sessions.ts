@@ -64,8 +64,10 @@ export interface Session {
   wakeReplay: (() => void) | undefined;
   idleMs: number;
   isDropped: boolean;
-  /** Counter of the last message that found the queue full. */
-  missedCounter: number;
+  /** Rows in the queue, and on their way to the card. */
+  rowCount: number;
+  /** Counters of messages that found the queue full, and that the client, being connected, is about to be offered. */
+  readonly missed: Set<number>;
 }
 
 export interface Subscription {
@@ -157,7 +159,7 @@ export async function openSessions(
       changes.push([subscriptionKey(clientId, subscription.filter), null]);
     }
     for (const row of session.queue.values()) {
-      count(row, -1);
+      count(session, row, -1);
       changes.push([queueKey(clientId, row.counter), null]);
       if (row.qos === 2) changes.push([sentKey(clientId, row.counter), null]);
     }
@@ -201,13 +203,13 @@ export async function openSessions(
     });
     for (const [session, qos] of wanted) {
       const value = encodeQueued(qos, message.topic, message.payload);
-      if (session.queue.size >= limits.queueMessagesMax || queuedBytes + value.length > limits.queuedBytesMax) {
-        session.missedCounter = message.counter;
+      if (session.rowCount >= limits.queueMessagesMax || queuedBytes + value.length > limits.queuedBytesMax) {
+        if (session.client !== undefined) session.missed.add(message.counter);
         missed += 1;
         continue;
       }
       const row = newRow(message.counter, qos, value.length);
-      count(row, 1);
+      count(session, row, 1);
       changes.push([queueKey(session.clientId, row.counter), value]);
       staged.push({ session, row });
     }
@@ -221,13 +223,14 @@ export async function openSessions(
   function admit(staged: Staged[]): void {
     for (const { session, row } of staged) {
       if (session.isDropped) {
-        count(row, -1);
+        count(session, row, -1);
         writer.removeLater(queueKey(session.clientId, row.counter));
       } else session.queue.set(row.counter, row);
     }
   }
 
-  function count(row: Row, sign: 1 | -1): void {
+  function count(session: Session, row: Row, sign: 1 | -1): void {
+    session.rowCount += sign;
     queuedBytes += sign * row.bytes;
     queuedMessages += sign;
   }
@@ -249,7 +252,7 @@ export async function openSessions(
   function acknowledge(session: Session, row: Row): void {
     if (!session.queue.delete(row.counter)) return;
     session.rowsByPacketId.delete(row.packetId);
-    count(row, -1);
+    count(session, row, -1);
     writer.removeLater(queueKey(session.clientId, row.counter));
     if (row.qos === 2) writer.removeLater(sentKey(session.clientId, row.counter));
   }
@@ -281,8 +284,9 @@ export async function openSessions(
     for await (const [key, value] of tables.entries(QUEUE)) {
       const [clientId, digits] = partsOf(key, QUEUE);
       const row = newRow(counterOf(digits), value[0]!, value.length);
-      sessionOf(clientId).queue.set(row.counter, row);
-      count(row, 1);
+      const session = sessionOf(clientId);
+      session.queue.set(row.counter, row);
+      count(session, row, 1);
       lastCounter = Math.max(lastCounter, row.counter);
     }
     for await (const [key, value] of tables.entries(SENT)) {
@@ -312,7 +316,7 @@ export async function openSessions(
     stage,
     admit,
     giveUp(staged) {
-      for (const { row } of staged) count(row, -1);
+      for (const { session, row } of staged) count(session, row, -1);
     },
     read: (session, row) => tables.get(queueKey(session.clientId, row.counter)),
     markSent,
@@ -349,7 +353,8 @@ function newSession(clientId: string): Session {
     wakeReplay: undefined,
     idleMs: 0,
     isDropped: false,
-    missedCounter: -1,
+    rowCount: 0,
+    missed: new Set(),
   };
 }
 

@@ -23,6 +23,8 @@ class OpenCommit implements Commit {
     );
   }
 
+  grow(): void {}
+
   end(error?: HeadwaterError): void {
     for (const callback of this.#callbacks) callback(error);
   }

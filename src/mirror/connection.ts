@@ -161,8 +161,9 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
       const id = (correlationId = (correlationId + 1) & 0x7fffffff);
       const pieces = encodeRequest(api, version, { correlationId: id, clientId: needs.clientId }, message);
       return new Promise((resolve, reject) => {
-        const late = new HeadwaterError('TIMED_OUT', `${where}: no answer to ${api.name} within ${timeoutMs} ms`);
-        const timer = needs.clock.after(timeoutMs, () => fail(late));
+        const timer = needs.clock.after(timeoutMs, () => {
+          fail(new HeadwaterError('TIMED_OUT', `${where}: no answer to ${api.name} within ${timeoutMs} ms`));
+        });
         pending.push({ correlationId: id, timer, resolve, reject });
         socket.cork();
         for (const piece of pieces) socket.write(piece);

@@ -11,7 +11,7 @@ export interface Sender {
    * then it may or may not lie upstream.
    */
   send(leader: number, entry: ProduceEntry): Promise<ProduceResult>;
-  /** How long that leader takes to answer, ms, as of late. */
+  /** How long that leader takes to answer at its best, ms, as of late. 0 while not known. */
   latencyMs(leader: number): number;
 }
 
@@ -33,6 +33,8 @@ const REQUESTS_IN_FLIGHT_MAX = 2;
 const REQUEST_BYTES_FIRST = 256 * 1024;
 const REQUEST_BYTES_MIN = 16 * 1024;
 const REQUEST_BYTES_MAX = 1024 * 1024;
+/** So it takes some 35 requests to believe in twice the latency. */
+const LATENCY_GROWTH = 1.02;
 const FAST_MS = 1_000;
 const SLOW_MS = 4_000;
 
@@ -116,7 +118,8 @@ function takeRequest(lane: Lane): Waiting[] {
 }
 
 function adapt(lane: Lane, elapsedMs: number, taken: readonly Waiting[]): void {
-  lane.latencyMs = lane.latencyMs === 0 ? elapsedMs : lane.latencyMs * 0.8 + elapsedMs * 0.2;
+  // The shortest of late: what the way takes, without what a full request or a busy broker adds.
+  lane.latencyMs = lane.latencyMs === 0 ? elapsedMs : Math.min(elapsedMs, lane.latencyMs * LATENCY_GROWTH);
   const bytes = taken.reduce((sum, { entry }) => sum + entry.batch.length, 0);
   if (elapsedMs > SLOW_MS) lane.requestBytesMax = Math.max(REQUEST_BYTES_MIN, lane.requestBytesMax / 2);
   else if (elapsedMs < FAST_MS && bytes > lane.requestBytesMax / 2) {

@@ -88,8 +88,9 @@ export interface Stream {
 
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 10_000;
-/** A batch should be worth its round trip: at 4 MiB a second, 4 KiB for each millisecond of it, within this. */
+/** A batch should be worth its round trip: at 4 MiB a second, 4 KiB for each millisecond of it, within these. */
 const MERGE_BYTES_PER_MS = 4 * 1024;
+const MERGE_BYTES_MIN = 16 * 1024;
 const MERGE_BYTES_MAX = 128 * 1024;
 
 /** Starts the loop. */
@@ -269,7 +270,7 @@ export function openStream(needs: StreamNeeds): Stream {
   /** Undefined when what comes next is no data. */
   function nextPiece(leader: number): Piece | undefined {
     if (progress.offset >= split.untilOffset) split = { recordsMax: Infinity, untilOffset: 0 };
-    const worth = needs.sender.latencyMs(leader) * MERGE_BYTES_PER_MS;
+    const worth = Math.max(MERGE_BYTES_MIN, needs.sender.latencyMs(leader) * MERGE_BYTES_PER_MS);
     const piece = feed.cut(progress.offset, {
       mergeBytes: Math.min(worth, mergeBytesMax),
       recordsMax: split.recordsMax,

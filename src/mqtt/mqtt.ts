@@ -26,6 +26,7 @@ import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
 import { createRowWriter } from './rows.ts';
 import { openSessions } from './sessions.ts';
+import { createTopicCache } from './topic-cache.ts';
 import { createWills } from './wills.ts';
 
 export interface MqttNeeds {
@@ -166,7 +167,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     router,
     marks,
     sessions,
-    bounds: limits,
+    topics: createTopicCache(limits),
     limits,
     counts,
     begin,

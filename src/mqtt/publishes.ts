@@ -1,5 +1,5 @@
 // What a client publishes: PUBLISH and PUBREL (MQTT 3.1.1 sections 3.3 and 3.6) of one connection. aedes sees neither. This
-// is the hot path, some microseconds a message: nothing is awaited, the topic of the last message is remembered, and the
+// is the hot path, some microseconds a message: nothing is awaited, topics are remembered, and the
 // acknowledgement is a number that waits for the commit (acks.ts).
 //
 //   PUBLISH body   topic length u16 | topic | packet id u16, for QoS 1 and 2 | payload, to the end
@@ -17,7 +17,7 @@ import type { Mark, Marks } from './marks.ts';
 import type { Message } from './message.ts';
 import type { Router } from './routing.ts';
 import type { Sessions } from './sessions.ts';
-import { topicFault, type NameBounds } from './topics.ts';
+import type { KnownTopic, TopicCache } from './topic-cache.ts';
 
 /** Why a packet is refused, in a few fixed words for the metrics. The connection is closed: 3.1.1 has no other answer. */
 export type Refused = 'malformed' | 'topic' | 'inflight' | 'record';
@@ -33,7 +33,7 @@ export interface PublishNeeds {
   router: Router;
   marks: Marks;
   sessions: Sessions;
-  bounds: NameBounds;
+  topics: TopicCache;
   counts: PublishCounts;
 }
 
@@ -52,15 +52,11 @@ export interface Publishes {
   readonly detail: string;
 }
 
-const NO_BYTES = Buffer.alloc(0);
+const NO_TOPIC: KnownTopic = { text: '', isWanted: false, wantedAt: -1 };
 
 export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publisher): Publishes {
-  const { intake, router, marks, sessions, bounds, counts } = needs;
-  // The last topic: its bytes, its text, and whether somebody wanted it as of a generation of the subscriptions.
-  let lastBytes: Buffer = NO_BYTES;
-  let topic = '';
-  let isWanted = false;
-  let wantedAt = -1;
+  const { intake, router, marks, sessions, topics, counts } = needs;
+  let topic = NO_TOPIC;
   let detail = '';
 
   function publish(bytes: Buffer, frame: Frame): Refused | undefined {
@@ -73,13 +69,14 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
     if (payloadStart > end) return refuse('malformed', 'PUBLISH length');
     const packetId = qos === 0 ? 0 : (bytes[topicEnd]! << 8) | bytes[topicEnd + 1]!;
     if (qos !== 0 && packetId === 0) return refuse('malformed', 'packet id 0');
-    const fault = readTopic(bytes, topicStart, topicEnd);
-    if (fault !== undefined) return refuse('topic', fault);
+    const known = topics.find(bytes, topicStart, topicEnd);
+    if (typeof known === 'string') return refuse('topic', known);
+    topic = known;
     return take(qos, packetId, bytes.subarray(payloadStart, end), (flags & 1) !== 0);
   }
 
   function take(qos: number, packetId: number, payload: Buffer, isRetain: boolean): Refused | undefined {
-    const hasTakers = isRetain || hasSubscribers();
+    const hasTakers = isRetain || hasSubscribers(topic);
     if (qos === 2) return takeOnce(packetId, payload, isRetain, hasTakers);
     const commit = accept(payload, undefined);
     if (commit === null) return 'record';
@@ -119,7 +116,7 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
   function accept(payload: Buffer, mark: Mark | undefined): Commit | undefined | null {
     let commit: Commit | undefined;
     try {
-      commit = intake.acceptMqtt(topic, payload, mark && marks.changesOf(mark));
+      commit = intake.acceptMqtt(topic.text, payload, mark && marks.changesOf(mark));
     } catch (error) {
       if (!isHeadwaterError(error)) throw error;
       refuse('record', error.message);
@@ -139,37 +136,17 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
     return undefined;
   }
 
-  function readTopic(bytes: Buffer, start: number, end: number): string | undefined {
-    if (isLast(bytes, start, end)) return undefined;
-    const fault = topicFault(bytes, start, end, bounds);
-    if (fault !== undefined) return fault;
-    const text = bytes.toString('utf8', start, end);
-    if (text.startsWith('$SYS/')) return 'reserved for the server';
-    lastBytes = Buffer.from(bytes.subarray(start, end));
-    topic = text;
-    wantedAt = -1;
-    return undefined;
-  }
-
-  function isLast(bytes: Buffer, start: number, end: number): boolean {
-    const length = end - start;
-    if (length !== lastBytes.length || length === 0) return false;
-    // From the end: topics of one device differ there.
-    for (let index = length - 1; index >= 0; index--) if (bytes[start + index] !== lastBytes[index]) return false;
-    return true;
-  }
-
-  function hasSubscribers(): boolean {
+  function hasSubscribers(topic: KnownTopic): boolean {
     const generation = router.generation();
-    if (wantedAt !== generation) {
-      isWanted = router.isWanted(topic);
-      wantedAt = generation;
+    if (topic.wantedAt !== generation) {
+      topic.isWanted = router.isWanted(topic.text);
+      topic.wantedAt = generation;
     }
-    return isWanted;
+    return topic.isWanted;
   }
 
   function messageOf(qos: 0 | 1 | 2, payload: Buffer, retain: boolean, mark: Mark | undefined): Message {
-    return { topic, payload, qos, retain, mark, counter: 0 };
+    return { topic: topic.text, payload, qos, retain, mark, counter: 0 };
   }
 
   function refuse(reason: Refused, why: string): Refused {

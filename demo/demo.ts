@@ -25,7 +25,9 @@ const DRAIN_MS_MAX = 120_000;
 
 const { values } = parseArgs({ options: { kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
 if (values.help === true) {
-  console.log('npm run demo [-- --kafka HOST:PORT]\n\nTells headwater\'s story in about a minute. Without --kafka a second headwater is the datacenter.');
+  console.log(
+    "npm run demo [-- --kafka HOST:PORT]\n\nTells headwater's story in about a minute. Without --kafka a second headwater is the datacenter.",
+  );
   process.exit(0);
 }
 

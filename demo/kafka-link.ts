@@ -26,7 +26,7 @@ export async function openKafkaLink(target: string): Promise<KafkaLink> {
   async function portTo(broker: string): Promise<number> {
     let relay = relays.get(broker);
     if (relay === undefined) {
-      relay = listen((client) => void accept(client, broker));
+      relay = listen((client) => accept(client, broker));
       relays.set(broker, relay);
     }
     return ((await relay).address() as AddressInfo).port;

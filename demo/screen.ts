@@ -24,7 +24,12 @@ export function openScreen({ edge, sensors, boiler }: ScreenNeeds): Screen {
   const isTerminal = process.stdout.isTTY;
   let drawnLines = 0;
   let drawing: Promise<void> = Promise.resolve();
-  const timer = setInterval(() => (drawing = drawing.then(draw)), isTerminal ? DRAW_MS : LINE_MS);
+  const timer = setInterval(
+    () => {
+      drawing = drawing.then(draw);
+    },
+    isTerminal ? DRAW_MS : LINE_MS,
+  );
 
   function seconds(): string {
     return `${((performance.now() - startMs) / 1000).toFixed(1).padStart(5)} s`;
@@ -40,7 +45,10 @@ export function openScreen({ edge, sensors, boiler }: ScreenNeeds): Screen {
       ['in', `${published} readings over MQTT, ${boiler.counts.published} lines over serial`],
       ['acknowledged', `${acknowledged}, ${published - acknowledged} under way`],
       ['on the card', onCard === undefined ? 'the edge is down' : `${onCard} records since the edge was started`],
-      ['upstream', mirror === undefined ? '-' : `${mirror.records} since then, ${mirror.state}, ${mirror.backlog.records} waiting`],
+      [
+        'upstream',
+        mirror === undefined ? '-' : `${mirror.records} since then, ${mirror.state}, ${mirror.backlog.records} waiting`,
+      ],
     ];
     if (!isTerminal) {
       console.log(`${seconds()}  ${rows.map(([name, text]) => `${name}: ${text}`).join(' | ')}`);

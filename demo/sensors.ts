@@ -30,7 +30,12 @@ export function openMqttSensor(name: string, port: number, perSecond: number): S
 
   const stopTicking = pace(perSecond, () => {
     if (counts.published - counts.acknowledged >= WINDOW) return;
-    const reading = JSON.stringify({ sensor: name, n: counts.published, celsius: celsiusAt(counts.published), ok: true });
+    const reading = JSON.stringify({
+      sensor: name,
+      n: counts.published,
+      celsius: celsiusAt(counts.published),
+      ok: true,
+    });
     counts.published += 1;
     client.publish(`plant/${name}`, reading, { qos: 2 }, (error) => {
       if (error === null || error === undefined) counts.acknowledged += 1;

@@ -7,6 +7,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import { parse as parseYaml } from 'yaml';
 import { shapeOf } from './config-setting.ts';
 import { nearest, quote } from './config-units.ts';
+import { messageOf } from './errors.ts';
 
 /** A place in the configuration: `['serial', 0, 'topic']`. */
 export type ConfigPath = readonly (string | number)[];
@@ -63,7 +64,7 @@ export function readSource(
     const { line, col } = lines.linePos(error.pos[0]);
     problems.push({ path: [], message: firstLine(error.message), at: `${name}:${line}:${col}` });
   }
-  const written = document === undefined ? treeOf(from) : toTree(document);
+  const written = document === undefined ? treeOf(from) : toTree(document, name, problems);
   const tree = withoutNulls(written ?? {});
   const overrides = new Map<string, string>();
   const isReadable = problems.length === 0;
@@ -114,8 +115,15 @@ function treeOf(from: Text | { tree: unknown } | undefined): unknown {
   return from !== undefined && 'tree' in from ? structuredClone(from.tree) : {};
 }
 
-function toTree(document: Document): unknown {
-  return document.errors.length > 0 ? {} : document.toJS({ maxAliasCount: 100 });
+function toTree(document: Document, name: string, problems: Problem[]): unknown {
+  if (problems.length > 0) return {};
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // Aliases that multiply without end, or that lead nowhere.
+    problems.push({ path: [], message: firstLine(messageOf(error)), at: name });
+    return {};
+  }
 }
 
 function firstLine(message: string): string {
@@ -192,7 +200,7 @@ function overlay(
 }
 
 /** Variables of the program that are not settings: the file itself, and where the command line finds the node. */
-const NOT_SETTINGS = new Set(['HEADWATER_CONFIG', 'HEADWATER_URL', 'HEADWATER_SUITE']);
+const NOT_SETTINGS = new Set(['HEADWATER_CONFIG', 'HEADWATER_URL']);
 
 interface Resolved {
   path: (string | number)[];

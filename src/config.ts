@@ -9,7 +9,7 @@ import * as v from 'valibot';
 import { configSchema, type ConfigValue } from './config-schema.ts';
 import { contradictions, strayNames } from './config-checks.ts';
 import { defaultOf, shapeOf } from './config-setting.ts';
-import { readSource, type ConfigPath, type Environment, type Problem, type Source } from './config-source.ts';
+import { isGiven, readSource, type ConfigPath, type Environment, type Problem, type Source } from './config-source.ts';
 import { isRefusal, parseAddress, type Address } from './config-units.ts';
 import { HeadwaterError, messageOf } from './errors.ts';
 
@@ -184,7 +184,7 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
     topics: new Map(Object.entries(value.topics).map(([name, topic]) => [name, topicConfig(topic)])),
     mirror: value.mirror,
     log: value.log,
-    locate: (path) => source.originOf(path) ?? source.name,
+    locate: (path) => (isGiven(source.tree, path.slice(0, 1)) && source.originOf(path)) || 'default',
   };
 }
 

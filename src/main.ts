@@ -25,8 +25,12 @@ function onSignal(): void {
 
 process.on('SIGTERM', onSignal);
 process.on('SIGINT', onSignal);
-// A reader such as `head` that has enough: not a failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader such as `head` that has enough is not a failure. A node goes on without anybody who reads its lines.
+const isService = process.argv[2] === 'serve';
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (!isService) process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+process.stderr.on('error', () => undefined);
 
 const exitCode = await runCli(process.argv.slice(2), {
   in: process.stdin,

@@ -43,7 +43,7 @@ mirror:
 describe('the file', () => {
   test('without a file everything is on loopback with the documented defaults', () => {
     const { locate, ...config } = loadConfig({ machine });
-    expect(locate(['mqtt', 'listen'])).toBe('configuration');
+    expect(locate(['mqtt', 'listen'])).toBe('default');
     expect(config).toEqual({
       node: { name: 'pump-7' },
       data: { dir: `${process.cwd()}/data`, budgetBytes: 8 * 2 ** 30 },
@@ -233,6 +233,55 @@ describe('mistakes', () => {
       expect(mistakesOf({ text }).length).toBeGreaterThan(0);
     },
   );
+});
+
+test('whatever a file says, it is a configuration or a list of mistakes', () => {
+  const seed = Number(process.env['SEED'] ?? 20_261_121);
+  console.log(`SEED=${seed}`);
+  let state = seed;
+  const random = (below: number): number => {
+    // Park and Miller's minimal generator.
+    state = (state * 48_271) % 2_147_483_647;
+    return state % below;
+  };
+  const pieces = [
+    ' ',
+    '\n',
+    ': ',
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    '- ',
+    '&a ',
+    '*a',
+    '!!binary ',
+    '0',
+    '-1',
+    'null',
+    '__proto__',
+  ];
+  for (let round = 0; round < 400; round += 1) {
+    let text = ISSUE_SAMPLE;
+    for (let change = random(4); change >= 0; change -= 1) {
+      const at = random(text.length);
+      text = text.slice(0, at) + (pieces[random(pieces.length)] ?? '') + text.slice(at + random(12));
+    }
+    const mistakes = mistakesOf({ text });
+    for (const mistake of mistakes) expect(mistake).toMatch(/^headwater\.yaml(:\d+:\d+)?: ./);
+  }
+});
+
+test('aliases that multiply without end are a mistake, not a full memory', () => {
+  const lines = ['a: &a [x, x, x, x, x, x, x, x, x, x]'];
+  for (let level = 1; level < 12; level += 1) {
+    const name = String.fromCharCode(96 + level);
+    lines.push(
+      `${String.fromCharCode(97 + level)}: &${String.fromCharCode(97 + level)} [${`*${name}, `.repeat(9)}*${name}]`,
+    );
+  }
+  expect(mistakesOf({ text: lines.join('\n') })).toEqual([expect.stringMatching(/^headwater\.yaml: .*alias/i)]);
 });
 
 describe('the environment', () => {

@@ -4,14 +4,15 @@
 import { loadConfig, type Address, type Config } from '../config.ts';
 import { formatAddress } from '../config-units.ts';
 import type { Clock } from '../clock.ts';
-import { HeadwaterError, messageOf } from '../errors.ts';
+import { HeadwaterError } from '../errors.ts';
 import { openHeadwater, type Headwater } from '../headwater.ts';
-import { openNotifier, type Notifier } from '../systemd.ts';
+import { openNotifier } from '../systemd.ts';
 import { createTrace, type Trace } from '../trace.ts';
 import { inputOf } from './config.ts';
 import { EXIT, systemErrorOf } from './exit-codes.ts';
 import { printSummary } from './summary.ts';
 import type { Terminal } from './terminal.ts';
+import { watch } from './watchdog.ts';
 
 export interface ServeOptions {
   config?: string;
@@ -33,7 +34,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   terminal.out.write(printSummary(config, headwater.addresses, { version, program, isRepository }));
   warnOfOpenDoors(config, trace);
   notifier.ready(`node ${config.node.name}, data in ${config.data.dir}`);
-  const stopWatching = watch(headwater, notifier, clock, trace);
+  const stopWatching = watch((withinMs) => headwater.alive(withinMs), { notifier, clock, trace });
   await aborted(signal);
   stopWatching();
   notifier.stopping();
@@ -80,32 +81,6 @@ function warnOfOpenDoors(config: Config, trace: Trace): void {
       trace.warn('a door is open to everybody who reaches it', { door, setting: `${door}.insecure` });
     }
   }
-}
-
-/**
- * Tells systemd that the service works, at twice the pace that it asks for, and each time only after an append and its
- * sync worked within the last half of that time. A card that hangs is therefore seen, and the process is started again.
- */
-function watch({ alive }: Headwater, notifier: Notifier, clock: Clock, trace: Trace): () => void {
-  const { watchdogMs } = notifier;
-  if (watchdogMs === undefined) return () => undefined;
-  let isAsking = false;
-  const timer = clock.every(watchdogMs / 2, () => void ask(watchdogMs / 2));
-
-  async function ask(withinMs: number): Promise<void> {
-    if (isAsking) return;
-    isAsking = true;
-    try {
-      await alive(withinMs);
-      notifier.watchdog();
-    } catch (error) {
-      trace.warn('the watchdog is not told that all is well', { reason: messageOf(error) });
-    } finally {
-      isAsking = false;
-    }
-  }
-
-  return () => timer.cancel();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -2,8 +2,9 @@
 // when the answer to the second is no.
 
 import { formatDuration } from '../config-units.ts';
+import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { Headwater } from '../headwater.ts';
-import { openDaemon, type Whereabouts } from './daemon.ts';
+import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { table, type Terminal } from './terminal.ts';
 
@@ -23,10 +24,9 @@ export async function status(options: StatusOptions, terminal: Terminal): Promis
   const { out, clock, signal } = terminal;
   try {
     for (;;) {
-      const now = await daemon.getJson<Status>('/status');
-      const text = options.output === 'json' ? `${JSON.stringify(now)}\n` : render(now);
+      const { text, exitCode } = await look(daemon, options);
       out.write(options.watch && out.isTTY === true ? `${CLEAR}${text}` : text);
-      if (!options.watch) return now.health.ok ? EXIT.done : EXIT.unhealthy;
+      if (!options.watch) return exitCode;
       await clock.sleep(WATCH_MS, signal);
       if (signal.aborted) return EXIT.interrupted;
     }
@@ -35,6 +35,18 @@ export async function status(options: StatusOptions, terminal: Terminal): Promis
     return EXIT.interrupted;
   } finally {
     daemon.close();
+  }
+}
+
+async function look(daemon: Daemon, { output, watch }: StatusOptions): Promise<{ text: string; exitCode: number }> {
+  try {
+    const now = await daemon.getJson<Status>('/status');
+    const text = output === 'json' ? `${JSON.stringify(now)}\n` : render(now);
+    return { text, exitCode: now.health.ok ? EXIT.done : EXIT.unhealthy };
+  } catch (error) {
+    // Who watches a node wants to see it come back.
+    if (!watch || !isHeadwaterError(error, 'NOT_REACHABLE')) throw error;
+    return { text: `${messageOf(error)}\n`, exitCode: EXIT.notReachable };
   }
 }
 

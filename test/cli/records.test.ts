@@ -149,6 +149,14 @@ describe('status', () => {
     expect(out).toContain('! the card is full');
   });
 
+  test('watching outlasts a node that goes away', async () => {
+    const interrupt = new AbortController();
+    await door.room.close();
+    const watching = cli('status --watch', { signal: interrupt.signal, onOut: () => interrupt.abort() });
+    expect(await watching).toMatchObject({ code: 130, out: expect.stringContaining('no headwater answers') as string });
+    door = await openDoor();
+  });
+
   test('watching goes on until it is interrupted', async () => {
     const interrupt = new AbortController();
     const { code, out } = await cli('status --watch', { signal: interrupt.signal, onOut: () => interrupt.abort() });

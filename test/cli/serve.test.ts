@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/config.ts';
 import { printSummary } from '../../src/cli/summary.ts';
+import { run } from './run-cli.ts';
 
 let folder: string;
 let children: ChildProcess[];
@@ -72,6 +73,26 @@ test('a data folder that is in use is told with the process that has it, exit co
   const second = serve();
   expect(await second.end).toBe(75);
   expect(second.text()).toContain(`process ${first.child.pid}`);
+});
+
+test('a second signal ends it at once, with 130', async () => {
+  const node = serve();
+  await ready(node);
+  node.child.kill('SIGTERM');
+  node.child.kill('SIGINT');
+  expect(await node.end).toBe(130);
+});
+
+test('it goes on when nobody reads its lines any more', async () => {
+  const node = serve();
+  const port = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(await ready(node))?.[1];
+  node.child.stdout?.destroy();
+  node.child.stderr?.destroy();
+  const url = `http://127.0.0.1:${port}`;
+  expect((await run(['topics', 'create', 'a', '--url', url])).code).toBe(0);
+  node.child.kill('SIGTERM');
+  // The line that says so meets a closed pipe.
+  expect(await node.end).toBe(0);
 });
 
 describe('the summary', () => {

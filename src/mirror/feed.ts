@@ -3,6 +3,7 @@
 // protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip.
 
 import assert from 'node:assert';
+import { isHeadwaterError } from '../errors.ts';
 import { BatchBuilder, decodeRecords, isControl, readBatchHeader, sliceRecords } from '../formats/batch.ts';
 import type { BatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
@@ -44,6 +45,7 @@ interface Held {
 }
 
 const READ_BYTES = 256 * 1024;
+const MERGE_SIZE_HINT = 16 * 1024;
 
 export function createFeed(partition: Partition, budget: Budget): Feed {
   let held: Held[] = [];
@@ -119,16 +121,28 @@ function adjacent(held: readonly Held[], limits: CutLimits): Held[] {
 }
 
 function merge(together: readonly Held[]): Piece {
-  const [first] = together;
-  const firstOffset = first!.header.baseOffset;
-  const sourceBytes = together.reduce((sum, { batch }) => sum + batch.length, 0);
-  if (together.length === 1) return { batch: first!.batch, firstOffset, count: first!.header.recordCount, sourceBytes };
-  const builder = new BatchBuilder(sourceBytes * 2);
-  for (const { batch } of together) {
-    for (const { timestampMs, key, value, headers } of decodeRecords(batch)) {
-      builder.add(timestampMs, key, value, headers);
+  const merged = together.length === 1 ? undefined : mergedBatch(together);
+  const parts = merged === undefined ? together.slice(0, 1) : together;
+  return {
+    batch: merged ?? parts[0]!.batch,
+    firstOffset: parts[0]!.header.baseOffset,
+    count: parts.reduce((sum, { header }) => sum + header.recordCount, 0),
+    sourceBytes: parts.reduce((sum, { batch }) => sum + batch.length, 0),
+  };
+}
+
+/** Undefined when one of them can't be decoded: a client wrote it so, and the upstream may say what it thinks of it. */
+function mergedBatch(together: readonly Held[]): Buffer | undefined {
+  const builder = new BatchBuilder(MERGE_SIZE_HINT);
+  try {
+    for (const { batch } of together) {
+      for (const { timestampMs, key, value, headers } of decodeRecords(batch)) {
+        builder.add(timestampMs, key, value, headers);
+      }
     }
+  } catch (error) {
+    if (isHeadwaterError(error)) return undefined;
+    throw error;
   }
-  const { count } = builder;
-  return { batch: builder.build({ compression: 'auto' }), firstOffset, count, sourceBytes };
+  return builder.build({ compression: 'auto' });
 }

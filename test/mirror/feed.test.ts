@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { decodeRecords, readBatchHeader } from '../../src/formats/batch.ts';
+import { decodeRecords, readBatchHeader, stampProducer } from '../../src/formats/batch.ts';
+import { crc32c } from '../../src/formats/checksum.ts';
 import { createBudget } from '../../src/mirror/budget.ts';
 import { createFeed, type Piece } from '../../src/mirror/feed.ts';
 import { fakeLog } from '../fakes/log.ts';
@@ -48,6 +49,20 @@ test('small batches go together up to the size that is worth a round trip', asyn
   const piece = feed.cut(0, { mergeBytes: one * 3, recordsMax: Infinity }) as Piece;
   expect(numbers(piece)).toEqual([0, 1, 2, 3, 4, 5]);
   expect(readBatchHeader(piece.batch)).toMatchObject({ recordCount: 6, lastOffsetDelta: 5 });
+});
+
+test('a batch whose records are no records is passed on alone, as the client wrote it', async () => {
+  const { feed, partition } = await feedOf([2]);
+  const broken = stampProducer(batchOf(2, 2), { producerId: -1, producerEpoch: -1, baseSequence: -1 });
+  broken.fill(0xff, 61);
+  broken.writeUInt32BE(crc32c(broken.subarray(21)), 17);
+  await partition.append(broken);
+  await partition.append(batchOf(4, 2));
+  await feed.fill(0, never);
+  const generous = { mergeBytes: 100_000, recordsMax: Infinity };
+  expect(numbers(feed.cut(0, generous) as Piece)).toEqual([0, 1]);
+  feed.settle(2);
+  expect(feed.cut(2, generous)).toMatchObject({ batch: broken, count: 2 });
 });
 
 test('at the end of the log there is nothing, and what is settled gives its bytes back', async () => {

@@ -7,6 +7,8 @@ export interface Budget {
   /** Corrects what is held by what it turned out to be; a negative number gives back. Never waits. */
   adjust(bytes: number): void;
   readonly heldBytes: number;
+  /** True while somebody waits: who can't go on at present should give back what it holds. */
+  readonly isShort: boolean;
 }
 
 export function createBudget(bytesMax: number): Budget {
@@ -26,6 +28,9 @@ export function createBudget(bytesMax: number): Budget {
   return {
     get heldBytes() {
       return heldBytes;
+    },
+    get isShort() {
+      return waiting.length > 0;
     },
     async take(bytes, signal) {
       if (waiting.length === 0 && fits(bytes)) {

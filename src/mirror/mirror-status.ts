@@ -1,8 +1,9 @@
 // What a mirror says about itself.
 
 import type { Partition } from '../log/log.ts';
-import type { Stream, StreamStatus } from './stream.ts';
-import type { UpstreamState } from './upstream.ts';
+import type { Stream } from './stream.ts';
+import type { StreamStatus } from './stream-status.ts';
+import type { UpstreamState } from './peers.ts';
 
 export interface MirrorStatus {
   name: string;

@@ -19,7 +19,8 @@ import { backlogOf, stateOf, type MirrorStatus } from './mirror-status.ts';
 import { isMirrored, upstreamName } from './names.ts';
 import { createProducerIds } from './producer-ids.ts';
 import { createSender } from './sender.ts';
-import { openStream, type RecreatedPolicy, type Stream, type Totals } from './stream.ts';
+import { openStream, type Stream } from './stream.ts';
+import { emptyTotals, type RecreatedPolicy } from './stream-status.ts';
 import { openTopology, type CreatePolicy } from './topology.ts';
 import { openUpstream } from './upstream.ts';
 
@@ -100,7 +101,7 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
     ...(needs.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: needs.requestTimeoutMs }),
   });
   const create: CreatePolicy = { allowed: true, replicationFactor: -1, configs: {}, ...config.create };
-  const topology = openTopology({ upstream, create, clock, trace, retryMs: refusedRetryMs });
+  const topology = openTopology({ upstream, create, clock, trace });
   const totals = emptyTotals();
   const shared = {
     positions: log.positions,
@@ -178,19 +179,5 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
       await Promise.all([topology.close(), ...all.map((stream) => stream.end()), ...leaving]);
       await Promise.all(all.map((stream) => stream.save()));
     },
-  };
-}
-
-function emptyTotals(): Totals {
-  return {
-    records: 0,
-    bytes: 0,
-    batches: 0,
-    resentBatches: 0,
-    reconciliations: 0,
-    errors: 0,
-    gapRecords: 0,
-    lostRecords: 0,
-    lastAckMs: undefined,
   };
 }

@@ -19,13 +19,9 @@ import type { Doubt, Progress } from './progress.ts';
 import type { Sender } from './sender.ts';
 import { settle } from './settle.ts';
 import { encodeState, restoreState, stateOf, type Home } from './stored-state.ts';
+import type { RecreatedPolicy, StreamState, StreamStatus, Totals } from './stream-status.ts';
 import type { Topology } from './topology.ts';
 import type { ProduceResult, Upstream } from './upstream.ts';
-
-/** When the upstream's topic is not the one the position belongs to: stop, or go on from the position, or from the log's start. */
-export type RecreatedPolicy = 'stop' | 'continue' | 'restart';
-
-export type StreamState = 'idle' | 'streaming' | 'settling' | 'waiting' | 'refused' | 'stopped';
 
 export interface StreamNeeds {
   partition: Partition;
@@ -45,33 +41,6 @@ export interface StreamNeeds {
   hardwareId: string | undefined;
   quiesceMs: number;
   refusedRetryMs: number;
-}
-
-/** Counted over all streams of a mirror. */
-export interface Totals {
-  records: number;
-  bytes: number;
-  batches: number;
-  resentBatches: number;
-  reconciliations: number;
-  errors: number;
-  /** Records that the log had to give up before they were sent. */
-  gapRecords: number;
-  /** Records that the upstream had acknowledged and lost, and that were gone here too. */
-  lostRecords: number;
-  lastAckMs: number | undefined;
-}
-
-export interface StreamStatus {
-  topic: string;
-  partition: number;
-  upstreamTopic: string;
-  upstreamPartition: number;
-  state: StreamState;
-  reason?: string;
-  /** Next offset to send, and the end of the log. */
-  position: number;
-  end: number;
 }
 
 export interface Stream {
@@ -107,6 +76,8 @@ export function openStream(needs: StreamNeeds): Stream {
   const progress = restore();
   let state: StreamState = 'idle';
   let reason: string | undefined;
+  /** Time of the first record that was read and is not upstream, kept when it is not held any more. */
+  let oldestMs: number | undefined;
   let sending: Promise<void> | undefined;
   /** The piece in doubt, as it went out. */
   let held: Piece | undefined;
@@ -176,12 +147,15 @@ export function openStream(needs: StreamNeeds): Stream {
   async function fill(): Promise<boolean> {
     if (partition.highWatermark <= progress.offset) {
       feed.drop();
+      oldestMs = undefined;
       become('idle');
       await partition.waitBeyond(progress.offset, signal);
       return false;
     }
     try {
-      return await feed.fill(progress.offset, signal);
+      const isHeld = await feed.fill(progress.offset, signal);
+      oldestMs = feed.oldestMs();
+      return isHeld;
     } catch (error) {
       if (!isHeadwaterError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
       const records = partition.logStart - progress.offset;
@@ -199,12 +173,24 @@ export function openStream(needs: StreamNeeds): Stream {
   async function routed(): Promise<{ leader: number; clusterId: string; topicId: string } | undefined> {
     const route = topology.route(needs.upstreamTopic, needs.upstreamPartition);
     if (route !== undefined && 'leader' in route) return route;
-    if (route === undefined) become('waiting');
-    else become(route.isTemporary ? 'waiting' : 'refused', route.problem);
-    if (route !== undefined && !route.isTemporary) letGo();
-    if (route?.isTemporary === true) topology.refresh();
-    await topology.changed(signal);
+    if (route === undefined || route.isTemporary) {
+      become('waiting', route?.problem);
+      makeRoom();
+      if (route !== undefined) topology.refresh();
+      await topology.changed(signal);
+    } else {
+      letGo();
+      become('refused', route.problem);
+      await lookAgain();
+    }
     return undefined;
+  }
+
+  /** Waits for news of the upstream, and asks for them itself after a while. */
+  async function lookAgain(): Promise<void> {
+    const timer = clock.after(spread(needs.refusedRetryMs), () => topology.refresh());
+    await topology.changed(signal);
+    timer.cancel();
   }
 
   /** Whether the topic upstream is the one that this position belongs to. */
@@ -221,7 +207,7 @@ export function openStream(needs: StreamNeeds): Stream {
       const what = known.clusterId === clusterId ? 'was made anew' : 'is in another cluster';
       letGo();
       become('stopped', `upstream topic ${what}: set recreated to continue or restart, or give the mirror a new name`);
-      await topology.changed(signal);
+      await lookAgain();
       return false;
     }
     trace.warn('goes on with another upstream topic', { ...where, from: known.topic, to: found.topic });
@@ -366,18 +352,24 @@ export function openStream(needs: StreamNeeds): Stream {
     isSettled = false;
   }
 
+  /** While it waits for the upstream it keeps what it holds, unless another partition needs the room. */
+  function makeRoom(): void {
+    if (needs.budget.isShort) letGo();
+  }
+
   async function refuse(why: string): Promise<void> {
     letGo();
     totals.errors += 1;
     if (reason !== why) trace.warn('upstream refuses a partition', { ...where, why });
     become('refused', why);
-    await clock.sleep(needs.refusedRetryMs * (0.8 + Math.random() * 0.4), signal);
+    await clock.sleep(spread(needs.refusedRetryMs), signal);
   }
 
   async function pause(why: string): Promise<void> {
     totals.errors += 1;
     trace.limited('upstream did not take a batch', { ...where, why });
     become('waiting', why);
+    makeRoom();
     await clock.sleep(backoff.nextMs(), signal);
   }
 
@@ -390,6 +382,7 @@ export function openStream(needs: StreamNeeds): Stream {
     totals.errors += 1;
     become('waiting', why);
     if (!isHeadwaterError(error)) trace.error('mirroring failed', { ...where, why });
+    makeRoom();
     topology.refresh();
     await clock.sleep(backoff.nextMs(), signal);
   }
@@ -411,7 +404,7 @@ export function openStream(needs: StreamNeeds): Stream {
       const known = { ...where, upstreamTopic, upstreamPartition, state, position: progress.offset, end };
       return reason === undefined ? known : { ...known, reason };
     },
-    oldestMs: () => (partition.highWatermark > progress.offset ? feed.oldestMs() : undefined),
+    oldestMs: () => (partition.highWatermark > progress.offset ? oldestMs : undefined),
     async stop() {
       stopping.abort();
       await sending;
@@ -423,6 +416,11 @@ export function openStream(needs: StreamNeeds): Stream {
     },
     save: () => save(true, true),
   };
+}
+
+/** Some more or less, so that partitions do not come back all at once. */
+function spread(delayMs: number): number {
+  return delayMs * (0.8 + Math.random() * 0.4);
 }
 
 function isSame(known: Home, found: Home): boolean {

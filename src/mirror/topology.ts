@@ -1,6 +1,5 @@
 // What the upstream cluster looks like for the topics a mirror feeds: their ids and leaders, asked again every few
-// minutes, at once when somebody finds it outdated, and every minute while something is wrong with a topic. Creates the
-// topics that are missing, where that is allowed.
+// minutes, and soon when somebody finds it outdated. Creates the topics that are missing, where that is allowed.
 
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -37,8 +36,6 @@ export interface TopologyNeeds {
   create: CreatePolicy;
   clock: Clock;
   trace: Trace;
-  /** How soon a topic with a problem is looked at again. */
-  retryMs: number;
 }
 
 const AGE_MS_MAX = 300_000;
@@ -65,8 +62,7 @@ export function openTopology(needs: TopologyNeeds): Topology {
       if (!(await look())) continue;
       const startMs = clock.monotonicMs();
       for (const resolve of waiters) resolve();
-      const ageMs = problems.size > 0 ? needs.retryMs : AGE_MS_MAX;
-      await clock.sleep(ageMs * (0.8 + Math.random() * 0.2), AbortSignal.any([asked.signal, closing.signal]));
+      await clock.sleep(AGE_MS_MAX * (0.8 + Math.random() * 0.2), AbortSignal.any([asked.signal, closing.signal]));
       if (clock.monotonicMs() - startMs > CALM_MS) backoff.reset();
       else await clock.sleep(backoff.nextMs(), closing.signal);
     }

@@ -19,7 +19,8 @@ export interface Node {
   close(): Promise<void>;
 }
 
-export async function openNode(): Promise<Node> {
+/** `advertisePort`: what clients are told to connect to, where something stands in front of the door. */
+export async function openNode(options: { advertisePort?: number } = {}): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-interop-'));
   const lines: string[] = [];
   const trace = createTrace({ write: (line) => lines.push(line), isJournal: false });
@@ -33,7 +34,15 @@ export async function openNode(): Promise<Node> {
     topics: new Map(),
     budgetBytes: 1e9,
   });
-  const kafka = await openKafka({ listen: { host: '127.0.0.1', port: 0 }, log, clock: systemClock, trace });
+  const listen = { host: '127.0.0.1', port: 0 };
+  const advertise = { host: '127.0.0.1', port: options.advertisePort ?? 0 };
+  const kafka = await openKafka({
+    listen,
+    ...(advertise.port > 0 && { advertise }),
+    log,
+    clock: systemClock,
+    trace,
+  });
   return {
     bootstrap: `127.0.0.1:${kafka.port}`,
     port: kafka.port,

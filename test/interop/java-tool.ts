@@ -1,0 +1,34 @@
+// Runs one of Apache Kafka's command line tools against any address.
+
+import { spawn } from 'node:child_process';
+import { kafkaLib } from '../parts/kafka.ts';
+
+const FLAGS = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
+
+/** Standard output of a class of org.apache.kafka.tools. Throws with all that it printed when it fails. */
+export async function javaTool(
+  bootstrap: string,
+  className: string,
+  args: string[],
+  input: string | Buffer = '',
+): Promise<string> {
+  const name = `org.apache.kafka.tools.${className}`;
+  const command = [...FLAGS, QUIET, '-cp', await kafkaLib(), name, ...args, '--bootstrap-server', bootstrap];
+  const child = spawn('java', command, { stdio: ['pipe', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
+  child.stdin.on('error', () => child.stdin.destroy());
+  child.stdin.end(input);
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) =>
+      reject(new Error('java is missing: install openjdk-17-jre-headless', { cause: error })),
+    );
+    child.once('close', (code) => {
+      if (code === 0) resolve(out);
+      else reject(new Error(`${name} ${args.join(' ')} ended with ${code}:\n${out}${err}`));
+    });
+  });
+}

@@ -1,0 +1,81 @@
+// tshark, as a reader of the wire that shares no code with headwater, finds nothing malformed in what the door answers to
+// real clients. The bytes of the two directions are taken by a relay, so that no right to capture is needed.
+
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import { kcat } from '../parts/kcat.ts';
+import { javaTool } from './java-tool.ts';
+import { openNode, readings } from './open-node.ts';
+import { openRelay, type Packet } from './relay.ts';
+
+const run = promisify(execFile);
+const PACKET_BYTES = 1400;
+
+/** What text2pcap reads: a direction and offsets with hexadecimal bytes. */
+function hexDump(packets: readonly Packet[]): string {
+  let text = '';
+  for (const { direction, bytes } of packets) {
+    for (let at = 0; at < bytes.length; at += PACKET_BYTES) {
+      const packet = bytes.subarray(at, at + PACKET_BYTES);
+      text += `${direction}\n`;
+      for (let line = 0; line < packet.length; line += 16) {
+        const digits = packet.subarray(line, line + 16).toString('hex');
+        text += `${line.toString(16).padStart(6, '0')} ${digits.replaceAll(/../g, '$& ')}\n`;
+      }
+    }
+  }
+  return text;
+}
+
+async function tshark(packets: readonly Packet[], filter: string): Promise<string[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'headwater-wire-'));
+  const [dump, capture] = [join(folder, 'dump.txt'), join(folder, 'capture.pcap')];
+  try {
+    await writeFile(dump, hexDump(packets));
+    await run('text2pcap', ['-q', '-D', '-T', '40000,9092', dump, capture]);
+    const decoding = ['-r', capture, '-d', 'tcp.port==9092,kafka', '-Y', filter, '-T', 'fields', '-e', 'frame.number'];
+    const { stdout } = await run('tshark', [...decoding, '-e', '_ws.col.Info'], { maxBuffer: 1 << 26 });
+    return stdout.split('\n').filter((line) => line !== '');
+  } catch (error) {
+    throw new Error('tshark can not be run: install tshark (with text2pcap)', { cause: error });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+test('tshark reads every answer that kcat and Java get, and finds nothing malformed', async () => {
+  const relay = await openRelay();
+  onTestFinished(() => relay.close());
+  const node = await openNode({ advertisePort: relay.port });
+  relay.target = node.port;
+  onTestFinished(() => node.close());
+  const bootstrap = `127.0.0.1:${relay.port}`;
+  const input = readings(300)
+    .map(({ key, value }) => `${key}|${value}\n`)
+    .join('');
+  for (const compression of ['none', 'gzip', 'zstd']) {
+    await kcat(['-b', bootstrap, '-P', '-t', 'wire', '-z', compression, '-K', '|'], input);
+  }
+  await kcat(['-b', bootstrap, '-C', '-t', 'wire', '-o', 'beginning', '-e', '-q']);
+  await kcat(['-b', bootstrap, '-L']);
+  await kcat(['-b', bootstrap, '-Q', '-t', 'wire:0:-1']);
+  const reading = ['--topic', 'wire', '--partition', '0', '--offset', 'earliest', '--max-messages', '900'];
+  await javaTool(bootstrap, 'consumer.ConsoleConsumer', reading);
+  await javaTool(bootstrap, 'TopicCommand', ['--describe']);
+
+  let count = 0;
+  const packets = relay.connections.flat();
+  for (const packets of relay.connections) {
+    const unclear = await tshark(packets, '_ws.malformed');
+    // It does not know the newest versions and APIs, and takes them for malformed.
+    const unknown = /Unsupported API version|Unknown API key/;
+    expect(unclear.filter((line) => !unknown.test(line))).toEqual([]);
+    count += (await tshark(packets, 'kafka')).filter((line) => /v\d+ Response$/.test(line)).length;
+  }
+  expect(packets.length).toBeGreaterThan(40);
+  expect(count).toBeGreaterThan(20);
+});

@@ -1,7 +1,7 @@
 // The data folder as files: who owns it, and what a crash may have left in it.
 
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
@@ -12,7 +12,7 @@ import { openTables } from './tables.ts';
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
 export async function takeFolder(folder: string, clock: Clock, trace: Trace): ReturnType<typeof openTables> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const tables = await openTables(join(folder, 'tables'), clock, trace);
     await writeFile(join(folder, 'owner'), `${process.pid}\n`);
     return tables;
@@ -23,6 +23,22 @@ export async function takeFolder(folder: string, clock: Clock, trace: Trace): Re
       throw new HeadwaterError('STORE_LOCKED', message, { cause: error });
     }
     throw unavailable(folder, error);
+  }
+}
+
+/**
+ * Makes a folder and what is missing above it. Not by mkdir's own `recursive`: where a file system answers ENOENT although
+ * the folder above is there, as /proc does, that tries for ever.
+ */
+async function makeFolder(folder: string, isParentThere = false): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || isParentThere) throw error;
+    await makeFolder(dirname(folder));
+    await makeFolder(folder, true);
   }
 }
 

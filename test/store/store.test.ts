@@ -142,6 +142,14 @@ test('a second process is told the pid of the first', async () => {
   await second.catch((error: unknown) => expect(isHeadwaterError(error, 'STORE_LOCKED')).toBe(true));
 });
 
+test('missing folders above are made, and one that cannot be made is an error at once', async () => {
+  const needs = { clock: systemClock, trace };
+  const deep = await openStore({ ...needs, folder: join(folder, 'a', 'b', 'c') });
+  await deep.close();
+  const impossible = openStore({ ...needs, folder: '/proc/headwater/data' });
+  await expect(impossible).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+});
+
 test('rows of the tables come in key order and survive a stop', async () => {
   await Promise.all([
     store.tables.write([['x/2', Buffer.from('b')]]),

@@ -26,6 +26,8 @@ export interface KafkaOptions {
   config?: Record<string, string>;
   /** Heap in MiB, 96 by default. */
   heapMb?: number;
+  /** This node's place in a cluster of several, see kafka-cluster.ts. */
+  member?: { nodeId: number; controllerPort: number; voters: string; clusterId: string };
 }
 
 export interface Kafka {
@@ -80,16 +82,17 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const bootstrap = `127.0.0.1:${port}`;
   const file = join(dir, 'server.properties');
   const isFormatted = existsSync(file);
-  const controllerPort = isFormatted ? await controllerPortOf(file) : await freePort();
+  const { member } = options;
+  const controllerPort = member?.controllerPort ?? (isFormatted ? await controllerPortOf(file) : await freePort());
   const farPort = await freePort();
   const link = await openLink(`127.0.0.1:${farPort}`);
   const ports = { port, controllerPort, farPort, linkPort: link.port };
   const writeProperties = (config: Record<string, string>): Promise<void> =>
-    writeFile(file, properties(dir, ports, config));
+    writeFile(file, properties(dir, ports, { ...memberProperties(member), ...config }));
 
   await mkdir(dir, { recursive: true });
   await writeProperties(options.config ?? {});
-  if (!isFormatted) await format(lib, file);
+  if (!isFormatted) await format(lib, file, member?.clusterId ?? (await newClusterId()));
   const heapMb = options.heapMb ?? 96;
   let child = await launch(lib, file, heapMb);
 
@@ -160,12 +163,22 @@ async function controllerPortOf(file: string): Promise<number> {
   return Number(match?.[1]);
 }
 
-async function format(lib: string, file: string): Promise<void> {
-  const java = ['-Xmx64m', QUIET, '-cp', lib, 'kafka.tools.StorageTool'];
+function memberProperties(member: KafkaOptions['member']): Record<string, string> {
+  if (member === undefined) return {};
+  return { 'node.id': String(member.nodeId), 'controller.quorum.voters': member.voters };
+}
+
+/** An id for a new cluster, as StorageTool takes it. */
+export async function newClusterId(): Promise<string> {
+  const java = ['-Xmx64m', QUIET, '-cp', await kafkaLib(), 'kafka.tools.StorageTool', 'random-uuid'];
   let id = '-';
   // StorageTool takes an id that begins with a dash for an option.
-  while (id.startsWith('-')) id = (await run('java', [...java, 'random-uuid'])).stdout.trim();
-  await run('java', [...java, 'format', '-t', id, '-c', file]);
+  while (id.startsWith('-')) id = (await run('java', java)).stdout.trim();
+  return id;
+}
+
+async function format(lib: string, file: string, clusterId: string): Promise<void> {
+  await run('java', ['-Xmx64m', QUIET, '-cp', lib, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]);
 }
 
 function launch(lib: string, file: string, heapMb: number): Promise<ChildProcess> {

@@ -40,15 +40,11 @@ const EXIT_OF: Record<Code, number> = {
 };
 
 export function exitCodeOf(error: unknown): number {
-  if (isHeadwaterError(error)) return EXIT_OF[error.code];
-  const code = systemCodeOf(error);
+  const code = systemErrorOf(error)?.code;
+  // Whatever it was good for: somebody has to give a permission.
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return EXIT.notPermitted;
+  if (isHeadwaterError(error)) return EXIT_OF[error.code];
   return code === 'EADDRINUSE' ? EXIT.tryLater : EXIT.failed;
-}
-
-/** The first code of the operating system in the chain of causes. */
-export function systemCodeOf(error: unknown): string | undefined {
-  return systemErrorOf(error)?.code;
 }
 
 export interface SystemError {
@@ -57,6 +53,7 @@ export interface SystemError {
   port?: number;
 }
 
+/** The first error of the operating system in the chain of causes. */
 export function systemErrorOf(error: unknown): SystemError | undefined {
   let at: unknown = error;
   for (let depth = 0; depth < 10 && at instanceof Error; depth += 1) {

@@ -142,6 +142,7 @@ describe('errors', () => {
     const because = (code: string): Error => new Error('x', { cause: Object.assign(new Error('y'), { code }) });
     expect(exitCodeOf(because('EACCES'))).toBe(77);
     expect(exitCodeOf(because('EADDRINUSE'))).toBe(75);
+    expect(exitCodeOf(new HeadwaterError('STORE_UNAVAILABLE', 'x', { cause: because('EROFS') }))).toBe(77);
     expect(exitCodeOf(new HeadwaterError('STORE_LOCKED', 'x'))).toBe(75);
     expect(exitCodeOf(new HeadwaterError('TOPIC_UNKNOWN', 'x'))).toBe(4);
     expect(exitCodeOf(new TypeError('x'))).toBe(1);

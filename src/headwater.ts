@@ -8,7 +8,7 @@ import { isHeadwaterError, messageOf } from './errors.ts';
 import { openHttp } from './http/http.ts';
 import type { DoorStatus, Health, MirrorSummary, Status } from './http/status.ts';
 import { openIntake } from './intake/intake.ts';
-import { parseRoute } from './intake/routes.ts';
+import { parseRoute, type RouteRule } from './intake/routes.ts';
 import { openKafka } from './kafka/kafka.ts';
 import { openLog } from './log/log.ts';
 import { gauge, type Metric } from './metrics.ts';
@@ -16,6 +16,7 @@ import type { MirrorStatus } from './mirror/mirror-status.ts';
 import { openMirrors } from './mirror/mirror.ts';
 import { openMqtt } from './mqtt/mqtt.ts';
 import { openSerial } from './serial/serial.ts';
+import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
 
@@ -38,7 +39,7 @@ const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.
 /** Opens all rooms. Rejects with CONFIG_INVALID, STORE_LOCKED, STORE_UNAVAILABLE, or what listening throws (EADDRINUSE). */
 export async function openHeadwater(config: Config, needs: { clock: Clock; trace: Trace }): Promise<Headwater> {
   const { clock, trace } = needs;
-  checkRoutes(config);
+  checkRooms(config);
   const startedMs = clock.monotonicMs();
   await using rooms = new AsyncDisposableStack();
 
@@ -108,9 +109,9 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
   }
 
   function metrics(): Metric[] {
-    const up = gauge('up', '1 while everything that is taken can be kept.', ready().ok ? 1 : 0);
+    const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
     const opened = [log, intake, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
-    return [up, ...opened.flatMap((room) => room.metrics())];
+    return [isReady, ...opened.flatMap((room) => room.metrics())];
   }
 
   function status(): Status {
@@ -168,18 +169,41 @@ async function openIf<T>(listen: Address | undefined, open: (listen: Address) =>
   return listen === undefined ? undefined : open(listen);
 }
 
-/** All mistakes in the routes at once, each with its place in the file. */
-function checkRoutes(config: Config): void {
+/** What only the rooms can tell of a configuration: all mistakes at once, each with its place. Throws CONFIG_INVALID. */
+export function checkRooms(config: Config): void {
   const problems: { path: ConfigPath; message: string }[] = [];
   for (const [index, rule] of config.routes.entries()) {
-    try {
-      parseRoute(rule);
-    } catch (error) {
-      if (!isHeadwaterError(error, 'CONFIG_INVALID')) throw error;
-      problems.push({ path: ['routes', index, 'mqtt'], message: messageOf(error) });
-    }
+    const message = mistakeIn(() => parseRoute(rule));
+    if (message !== undefined) problems.push({ path: ['routes', index, wrongField(rule)], message });
   }
+  for (const [index, port] of config.serial.entries()) {
+    const message = mistakeIn(() => portConfigs([port]));
+    if (message !== undefined) problems.push({ path: ['serial', index, 'path'], message });
+  }
+  const message = problems.length > 0 ? undefined : mistakeIn(() => portConfigs(config.serial));
+  if (message !== undefined) problems.push({ path: ['serial'], message });
   if (problems.length > 0) throw configError(config, problems);
+}
+
+function mistakeIn(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    if (!isHeadwaterError(error, 'CONFIG_INVALID')) throw error;
+    return error.message;
+  }
+}
+
+/** The field of a route that is wrong: the first one with which what stands before it no longer parses. */
+function wrongField(rule: RouteRule): keyof RouteRule {
+  let sound: RouteRule = { mqtt: '#', topic: 'any' };
+  for (const field of ['mqtt', 'topic', 'key', 'partition'] as const) {
+    if (rule[field] === undefined) continue;
+    sound = { ...sound, [field]: rule[field] };
+    if (mistakeIn(() => parseRoute(sound)) !== undefined) return field;
+  }
+  return 'headers';
 }
 
 function mirrorSummary(mirror: MirrorStatus): MirrorSummary {

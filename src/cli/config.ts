@@ -1,4 +1,5 @@
-// `headwater config`: checks a file, or shows what is in effect. Opens nothing in the data folder, and no port.
+// `headwater config`: checks a file, or shows what is in effect. Opens nothing in the data folder, and no port. A check
+// asks the rooms, too: they know what a route's template may hold.
 
 import { explainConfig, type ConfigInput } from '../config.ts';
 import { effectiveTree, printEffective, printReference, printSample } from '../config-print.ts';
@@ -31,7 +32,9 @@ export async function checkConfig(
 
 async function mistakesIn(input: ConfigInput): Promise<string[]> {
   try {
-    explainConfig(input);
+    const { config } = explainConfig(input);
+    const { checkRooms } = await import('../headwater.ts');
+    checkRooms(config);
     return [];
   } catch (error) {
     if (!isHeadwaterError(error, 'CONFIG_INVALID')) throw error;

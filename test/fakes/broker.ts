@@ -12,7 +12,7 @@ import { apiVersions } from '../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../src/formats/kafka/19-create-topics.ts';
 import { initProducerId } from '../../src/formats/kafka/22-init-producer-id.ts';
 import { describeProducers } from '../../src/formats/kafka/61-describe-producers.ts';
-import { apiOf } from '../../src/formats/kafka/apis.ts';
+import { apiOf } from '../formats/kafka/tables.ts';
 import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../src/formats/kafka/envelope.ts';
 import { FrameSplitter } from '../../src/formats/kafka/framing.ts';
 import type { Api, RequestOf, ResponseDraft } from '../../src/formats/kafka/schema.ts';

@@ -18,7 +18,7 @@ import { initProducerId } from '../../src/formats/kafka/22-init-producer-id.ts';
 import { describeConfigs } from '../../src/formats/kafka/32-describe-configs.ts';
 import { describeCluster } from '../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../src/formats/kafka/61-describe-producers.ts';
-import { allApis } from '../../src/formats/kafka/apis.ts';
+import { allApis } from '../formats/kafka/tables.ts';
 import { codecOf, MessageReader, MessageWriter } from '../../src/formats/kafka/codec.ts';
 import { decodeRequestHeader, encodeRequest, isFlexible } from '../../src/formats/kafka/envelope.ts';
 import { FrameSplitter } from '../../src/formats/kafka/framing.ts';

@@ -44,10 +44,14 @@ function writeWithKcat(topic: string, compression: string, more: string[] = []):
   return kcat(['-b', node.bootstrap, '-P', '-t', topic, '-z', compression, '-K', '|', ...more], input);
 }
 
-/** Compressions of the stored batches: a client that mistrusts the broker's versions sends plain ones, silently. */
+/**
+ * Compressions of the stored batches: a client that mistrusts the broker's versions sends plain ones, silently. A batch
+ * of a few records is sent plain where compression would only make it larger.
+ */
 async function storedCompressions(topic: string): Promise<Set<string>> {
   const batches = await node.log.topic(topic)!.partitions[0]!.read(0, 1 << 30);
-  return new Set(batches.map((batch) => compressionOf(readBatchHeader(batch))));
+  const headers = batches.map((batch) => readBatchHeader(batch)).filter(({ recordCount }) => recordCount > 20);
+  return new Set(headers.map(compressionOf));
 }
 
 describe('kcat', () => {

@@ -2,14 +2,13 @@
 //
 //   compact (flexible versions)            before them
 //   string   varint length+1, UTF-8        int16 length, UTF-8
-//   bytes    varint length+1               int32 length
 //   records  varint length+1               int32 length
 //   array    varint count+1, elements      int32 count, elements
 //   null     0                             -1
 //   struct   fields, tagged fields         fields
 //   tagged fields: varint count, then for each: varint tag, varint size, `size` bytes
 //
-// Decoding gives views of the message for uuid, bytes and records. It throws FORMAT_TRUNCATED and FORMAT_CORRUPT only,
+// Decoding gives views of the message for ids and records. It throws FORMAT_TRUNCATED and FORMAT_CORRUPT only,
 // and allocates no more than a message of that length can fill: counts are checked against the bytes that are left, and
 // against a number of elements for the whole message, because an element of two bytes becomes an object of a hundred.
 // Bytes behind a message are left alone, as Kafka does.
@@ -168,9 +167,8 @@ function fieldCodec(field: Field, version: number, isFlexible: boolean): Codec {
   switch (field.kind) {
     case 'string':
       return isFlexible ? compactString(isNullable) : plainString(isNullable);
-    case 'bytes':
     case 'records':
-      return blob(isFlexible, isNullable);
+      return recordsCodec(isFlexible, isNullable);
     case 'list':
       assert(field.element !== undefined);
       return arrayCodec(fieldCodec(field.element, version, isFlexible), isFlexible, isNullable);
@@ -258,8 +256,7 @@ function missing(isNullable: boolean): null {
   return null;
 }
 
-/** Bytes and records. */
-function blob(isFlexible: boolean, isNullable: boolean): Codec {
+function recordsCodec(isFlexible: boolean, isNullable: boolean): Codec {
   return {
     bytesMin: isFlexible ? 1 : 4,
     read(reader) {

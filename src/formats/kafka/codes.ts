@@ -1,4 +1,5 @@
-// Kafka's error codes, as far as headwater gives them or acts on them, under the names of the protocol guide.
+// Kafka's error codes under the names of the protocol guide: those that headwater gives, acts on, or may meet at an
+// upstream and then shows to people by name.
 
 export const KafkaError = {
   UNKNOWN_SERVER_ERROR: -1,

@@ -9,18 +9,7 @@
 //   - In flexible versions strings, arrays and records have compact lengths, and each struct ends with tagged fields.
 
 export type Kind =
-  | 'boolean'
-  | 'int8'
-  | 'int16'
-  | 'int32'
-  | 'int64'
-  | 'uuid'
-  | 'string'
-  | 'bytes'
-  | 'records'
-  | 'list'
-  | 'array'
-  | 'struct';
+  'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'uuid' | 'string' | 'records' | 'list' | 'array' | 'struct';
 
 /** Versions from `min` to `max`, both included. */
 export interface Versions {
@@ -122,8 +111,6 @@ export const int64 = scalar<number>('int64', 0);
 /** 16 bytes. Decoded: a view of the message. */
 export const uuid = scalar<Buffer>('uuid', ZERO_UUID);
 export const string = scalar<string>('string', '');
-/** Decoded: a view of the message. */
-export const bytes = scalar<Buffer>('bytes', Buffer.alloc(0));
 
 /** Record batches, never looked into. Decoded: a view of the message; encoded: passed on in pieces, without a copy. */
 export function records<const O extends Options<Buffer | null>>(

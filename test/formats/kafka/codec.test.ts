@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { isHeadwaterError } from '../../../src/errors.ts';
 import { ByteWriter } from '../../../src/formats/bytes.ts';
-import { allApis } from '../../../src/formats/kafka/apis.ts';
+import { allApis } from './tables.ts';
 import { produce } from '../../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../../src/formats/kafka/01-fetch.ts';
 import { metadata } from '../../../src/formats/kafka/03-metadata.ts';

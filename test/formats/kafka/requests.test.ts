@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { apiOf } from '../../../src/formats/kafka/apis.ts';
+import { apiOf } from './tables.ts';
 import { decodeRequest, decodeRequestHeader, encodeRequest } from '../../../src/formats/kafka/envelope.ts';
 import { hex } from './hex.ts';
 
 // What kcat, the Java client, kafkajs and @platformatic/kafka sent to a door, see make-requests.ts beside the file.
-const lines = readFileSync(new URL('../../golden/kafka/requests.txt', import.meta.url), 'utf8').trim().split('\n');
+const lines = readFileSync(new URL('../../golden/kafka/requests.txt', import.meta.url), 'utf8')
+  .trim()
+  .split('\n');
 
 for (const line of lines) {
   const [client = '', key = '', version = '', digits = ''] = line.split(' ');

@@ -7,8 +7,8 @@
 //   new --CONNECT is in order--> connecting --CONNACK--> open --DISCONNECT, end, or a fault--> ended
 //
 // Nothing is read, and nothing read is looked at, while any reason to wait stands: the log is full, too many
-// acknowledgements are owed, CONNACK or SUBACK is due (so that a client's packets take effect in their order), aedes has
-// not caught up. Bounded: one packet, and over all connections the bytes of packets that are not whole yet.
+// acknowledgements are owed, or the client does not read them, CONNACK or SUBACK is due (so that a client's packets take
+// effect in their order), aedes has not caught up. Bounded: one packet, and over all connections the bytes of packets that are not whole yet.
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -35,7 +35,8 @@ export const FOR_SUBACK = 2;
 export const FOR_ROOM = 4;
 export const FOR_ACKS = 8;
 export const FOR_AEDES = 16;
-export const FOR_GOOD = 32;
+export const FOR_DRAIN = 32;
+export const FOR_GOOD = 64;
 
 export interface ConnectionLimits extends PacketBounds {
   packetBytesMax: number;
@@ -98,6 +99,9 @@ type Phase = 'new' | 'connecting' | 'open' | 'ended';
 // The largest CONNECT there can be has a will, a user name and a password of 64 KiB each.
 const CONNECT_BYTES_MAX = 256 * 1024;
 const LINGER_TICKS = 10;
+// Acknowledgements, and what else waits for the socket, up to which a client is read on; and how long it may not read them.
+const ACK_BYTES_MAX = 256 * 1024;
+const DRAIN_TICKS_MAX = 60;
 
 export function openConnection(socket: Socket, door: Door): Connection {
   const { limits } = door;
@@ -110,6 +114,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
   let isConsuming = false;
   let lastTick = openedTick;
   let keepAliveTicks = 0;
+  let drainTick = 0;
   // What was read and not yet looked at; no look is worth it while less than `neededBytes` are there.
   let chunks: Buffer[] = [];
   let heldBytes = 0;
@@ -123,8 +128,10 @@ export function openConnection(socket: Socket, door: Door): Connection {
   let publishes: Publishes | undefined;
 
   const acks = createAcks({
-    write: (bytes) => {
-      if (socket.writable) socket.write(bytes);
+    write(bytes) {
+      if (!socket.writable || socket.write(bytes) || socket.writableLength < ACK_BYTES_MAX) return;
+      drainTick = door.tick();
+      wait(FOR_DRAIN);
     },
     route: door.router.route,
     onFailure: (error) => fail('commit', error.message),
@@ -309,7 +316,9 @@ export function openConnection(socket: Socket, door: Door): Connection {
       if (tick - lastTick > LINGER_TICKS) socket.destroy();
     } else if (phase !== 'open') {
       if ((tick - openedTick) * 1000 > limits.connectTimeoutMs) fail('connect timeout', `phase ${phase}`);
-    } else if (waits !== 0) lastTick = tick;
+    } else if ((waits & FOR_DRAIN) !== 0 && tick - drainTick > DRAIN_TICKS_MAX)
+      fail('slow', 'it does not read answers');
+    else if (waits !== 0) lastTick = tick;
     else if (keepAliveTicks > 0 && tick - lastTick > keepAliveTicks) fail('keep alive', `${tick - lastTick} s`);
   }
 
@@ -344,6 +353,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
   };
 
   socket.on('data', take);
+  socket.on('drain', () => resume(FOR_DRAIN));
   socket.on('error', () => undefined);
   socket.on('close', () => {
     phase = 'ended';

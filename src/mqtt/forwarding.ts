@@ -1,16 +1,19 @@
 // Whether a message goes out to a subscriber now, and with which QoS: asked by aedes for each delivery, just before it is
-// written. Here a slow subscriber is kept from costing memory: past half of what may wait for its socket, messages of QoS 0
-// are dropped; past all of it the client is closed, and its session, if it has one, still has the rest.
+// written. Here a slow subscriber is kept from costing memory. Past half of what may wait for its socket, messages of QoS 0
+// are dropped, and a persistent session falls behind: its messages of QoS 1 and 2 stay on the card and are sent in their
+// order as the socket takes them. A clean session has no such place: past all of it its client is closed.
 
 import type { Duplex } from 'node:stream';
 import { mayForward, type AedesClient } from './persistence.ts';
-import type { Sessions } from './sessions.ts';
+import type { Session, Sessions } from './sessions.ts';
 import { isMatch } from './topics.ts';
 
 export interface Subscriber extends AedesClient {
   readonly conn: Duplex;
   /** By filter; a filter without a QoS has 0. */
   readonly subscriptions: Record<string, { qos?: number }>;
+  /** Offers a message to this client; aedes' own way, which is not in its types. */
+  deliverQoS(packet: object, done: () => void): void;
 }
 
 export interface Outgoing {
@@ -26,34 +29,45 @@ export interface ForwardingCounts {
   droppedSlow: number;
 }
 
-/** Lowers the QoS of `packet` to what was granted, and says whether it may go. `fail` closes the subscriber. */
-export function forward(
-  client: Subscriber,
-  packet: Outgoing,
-  sessions: Sessions,
-  outgoingBytesMax: number,
-  counts: ForwardingCounts,
-  fail: () => void,
-): boolean {
-  const waitingBytes = client.conn.writableLength;
-  if (waitingBytes > outgoingBytesMax / 2) {
-    if (packet.qos === 0 || grantedQos(client, packet) === 0) {
-      counts.droppedSlow += 1;
-      return false;
+export interface ForwardingNeeds {
+  sessions: Sessions;
+  outgoingBytesMax: number;
+  counts: ForwardingCounts;
+  /** Closes a subscriber that is too slow. */
+  fail(client: Subscriber): void;
+  /** The session has fallen behind: catch up when the socket is ready. */
+  onBehind(client: Subscriber, session: Session): void;
+}
+
+/** The question: lowers the QoS of a packet to what was granted, and answers whether it may go. */
+export function createForwarding(needs: ForwardingNeeds): (client: Subscriber, packet: Outgoing) => boolean {
+  const { sessions, counts, outgoingBytesMax } = needs;
+
+  function mayGo(client: Subscriber, packet: Outgoing): boolean {
+    const waitingBytes = client.conn.writableLength;
+    const isSlow = waitingBytes > outgoingBytesMax / 2;
+    const session = client.clean || packet.qos === 0 || packet.retain ? undefined : sessions.find(client.id);
+    if (session !== undefined) {
+      const decision = mayForward(session, packet.brokerCounter, isSlow);
+      if (decision === 'behind') needs.onBehind(client, session);
+      if (typeof decision !== 'number') return false;
+      packet.qos = decision;
+      if (decision > 0) return true;
+    } else if (packet.qos === 2 || (packet.qos === 1 && (packet.retain || isSlow))) {
+      packet.qos = grantedQos(client, packet);
     }
-    if (waitingBytes > outgoingBytesMax) {
-      fail();
-      return false;
-    }
+    if (!isSlow) return true;
+    if (packet.qos === 0) counts.droppedSlow += 1;
+    else if (waitingBytes > outgoingBytesMax) needs.fail(client);
+    else return true;
+    return false;
   }
-  const session = client.clean ? undefined : sessions.find(client.id);
-  if (session !== undefined && packet.qos > 0 && !packet.retain) {
-    const decision = mayForward(session, packet.brokerCounter, packet.qos);
-    if (decision === undefined) return false;
-    packet.qos = decision;
-  } else if (packet.qos === 2 || (packet.qos > 0 && packet.retain)) packet.qos = grantedQos(client, packet);
-  counts.delivered += 1;
-  return true;
+
+  return (client, packet) => {
+    if (!mayGo(client, packet)) return false;
+    counts.delivered += 1;
+    return true;
+  };
 }
 
 /** aedes lowers the QoS for a subscription by the topic's own name only, not by a wildcard. */

@@ -12,20 +12,22 @@ import { Aedes, type AedesOptions, type Client } from 'aedes';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Intake } from '../intake/intake.ts';
-import { counter, gauge, type Metric } from '../metrics.ts';
+import type { Metric } from '../metrics.ts';
 import type { Tables } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
+import type { Acks } from './acks.ts';
 import { FOR_GOOD, FOR_SUBACK, openConnection, type Begun, type Connection, type Door } from './connection.ts';
-import { forward, type Outgoing, type Subscriber } from './forwarding.ts';
+import { createForwarding, type Subscriber } from './forwarding.ts';
 import { createHolding } from './holding.ts';
 import { resolveLimits, type MqttLimits } from './limits.ts';
 import { openMarks, type MarkStore } from './marks.ts';
+import { metricsOf, type MqttStatus } from './mqtt-status.ts';
 import { SERVER_UNAVAILABLE, type Connect, type Refusal } from './packets.ts';
-import { createPersistence } from './persistence.ts';
+import { catchUp, createPersistence } from './persistence.ts';
 import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
 import { createRowWriter } from './rows.ts';
-import { openSessions } from './sessions.ts';
+import { openSessions, type Session } from './sessions.ts';
 import { createTopicCache } from './topic-cache.ts';
 import { createWills } from './wills.ts';
 
@@ -40,28 +42,6 @@ export interface MqttNeeds {
   limits?: Partial<MqttLimits>;
 }
 
-export interface MqttStatus {
-  listen: { host: string; port: number };
-  clients: number;
-  /** Messages that clients published, and their payloads. */
-  received: { records: number; bytes: number };
-  /** Messages handed to subscribers. */
-  delivered: number;
-  /** Messages that no route took; subscribers got them. */
-  unrouted: number;
-  /** Connections and packets refused, by reason. */
-  refused: Record<string, number>;
-  /** Messages that subscribers did not get: `slow` (QoS 0), `queue` (a session's queue is full), `retained` (no room). */
-  dropped: { slow: number; queue: number; retained: number };
-  /** True while publishers are not read because the log has no room. */
-  heldBack: boolean;
-  sessions: number;
-  queued: { messages: number; bytes: number };
-  retained: number;
-  /** QoS 2 messages between PUBLISH and PUBREL. */
-  inflight: number;
-}
-
 export interface MqttRoom {
   readonly port: number;
   status(): MqttStatus;
@@ -74,6 +54,8 @@ export interface MqttRoom {
 
 const TICK_MS = 1000;
 const EXPIRY_CHECK_MS = 3600 * 1000;
+// A peer that is gone without a word is noticed although MQTT's keep alive is off.
+const TCP_KEEP_ALIVE_MS = 60_000;
 /** How long close() waits for commits, and then for sockets to be flushed. */
 const SETTLE_MS_MAX = 5000;
 const FLUSH_MS_MAX = 500;
@@ -101,6 +83,8 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const counts = { records: 0, bytes: 0, unrouted: 0, delivered: 0, droppedSlow: 0 };
   const refusals = new Map<string, number>();
   const connections = new Map<Connection, Socket>();
+  /** Of connections that are gone, with messages whose commit is under way. */
+  const settling = new Set<Acks>();
   const byStream = new WeakMap<object, Connection>();
   const byClientId = new Map<string, Connection>();
   const wills = createWills(intake, router, counts, trace);
@@ -110,6 +94,13 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   let ticks = 0;
   let isStopped = false;
 
+  const mayGo = createForwarding({
+    sessions,
+    outgoingBytesMax: limits.outgoingBytesMax,
+    counts,
+    fail: (client) => byStream.get(client.conn)?.fail('slow', 'it does not read what it has subscribed to'),
+    onBehind: (client, session) => client.conn.once('drain', () => void resumeQueue(client, session)),
+  });
   const broker = await Aedes.createBroker(brokerOptions());
   broker.on('connackSent', (connack, client) => {
     if (connack.returnCode === 0) connectionOf(client)?.opened();
@@ -132,12 +123,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       // The watch over CONNECT is kept here, and no other broker listens for this one's heart.
       connectTimeout: limits.connectTimeoutMs * 2,
       heartbeatInterval: EXPIRY_CHECK_MS,
-      authorizeForward: (client, packet) => {
-        const fail = (): void => connectionOf(client)?.fail('slow', 'it does not read what it has subscribed to');
-        const subscriber = client as unknown as Subscriber;
-        const outgoing = packet as unknown as Outgoing;
-        return forward(subscriber, outgoing, sessions, limits.outgoingBytesMax, counts, fail) ? packet : null;
-      },
+      authorizeForward: (client, packet) => (mayGo(client as unknown as Subscriber, packet) ? packet : null),
       // Asked for wills only, because clients' publishes do not come here. The error keeps aedes from routing it.
       authorizePublish: (_client, packet, done) => {
         wills.publish({ topic: packet.topic, payload: packet.payload, qos: packet.qos, retain: packet.retain });
@@ -159,6 +145,14 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       session.isReplaying = true;
       session.missed.clear();
       session.wakeReplay?.();
+    }
+  }
+
+  async function resumeQueue(client: Subscriber, session: Session): Promise<void> {
+    try {
+      await catchUp(sessions, session, client, (packet, done) => client.deliverQoS(packet, done));
+    } catch (error) {
+      byStream.get(client.conn)?.fail('queue', messageOf(error));
     }
   }
 
@@ -185,6 +179,10 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     },
     ended(connection) {
       connections.delete(connection);
+      if (connection.acks.count() > 0) {
+        settling.add(connection.acks);
+        void connection.acks.whenIdle().then(() => settling.delete(connection.acks));
+      }
       holding.forget(connection);
       if (byClientId.get(connection.clientId) !== connection) return;
       byClientId.delete(connection.clientId);
@@ -223,7 +221,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     connections.set(openConnection(socket, door), socket);
   }
 
-  const server = createServer({ noDelay: true }, accept);
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, accept);
   await listen(server, needs.listen);
   const { address, port } = server.address() as AddressInfo;
   const ticking = clock.every(TICK_MS, () => {
@@ -266,7 +264,8 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     ticking.cancel();
     expiring.cancel();
     holding.close();
-    await within(SETTLE_MS_MAX, Promise.all([...connections.keys()].map((connection) => connection.acks.whenIdle())));
+    const owing = [...settling, ...[...connections.keys()].map(({ acks }) => acks)];
+    await within(SETTLE_MS_MAX, Promise.all(owing.map((acks) => acks.whenIdle())));
     for (const connection of connections.keys()) connection.end();
     await within(SETTLE_MS_MAX, wills.whenIdle().then(router.whenIdle));
     await new Promise<void>((resolve) => broker.close(resolve));
@@ -297,24 +296,4 @@ function listen(server: Server, { host, port }: { host: string; port: number }):
 
 function whenClosed(socket: Socket): Promise<void> {
   return socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', () => resolve()));
-}
-
-function metricsOf(status: MqttStatus): Metric[] {
-  const refused = Object.entries(status.refused).map(([reason, value]) => ({ labels: { reason }, value }));
-  const dropped = Object.entries(status.dropped).map(([reason, value]) => ({ labels: { reason }, value }));
-  return [
-    gauge('mqtt_clients', 'Open MQTT connections.', status.clients),
-    counter('mqtt_received_records_total', 'Messages that MQTT clients published.', status.received.records),
-    counter('mqtt_received_bytes_total', 'Bytes of their payloads.', status.received.bytes),
-    counter('mqtt_unrouted_total', 'Messages that no route took.', status.unrouted),
-    counter('mqtt_refused_total', 'Connections and packets refused.', refused),
-    counter('mqtt_delivered_total', 'Messages handed to subscribers.', status.delivered),
-    counter('mqtt_dropped_total', 'Messages that subscribers did not get.', dropped),
-    gauge('mqtt_sessions', 'Persistent sessions, connected or not.', status.sessions),
-    gauge('mqtt_queued_messages', 'Messages in the queues of persistent sessions.', status.queued.messages),
-    gauge('mqtt_queued_bytes', 'Their bytes on the card.', status.queued.bytes),
-    gauge('mqtt_retained_messages', 'Retained messages.', status.retained),
-    gauge('mqtt_inflight_messages', 'QoS 2 messages between PUBLISH and PUBREL.', status.inflight),
-    gauge('mqtt_held_back', '1 while publishers are not read because the log has no room.', status.heldBack ? 1 : 0),
-  ];
 }

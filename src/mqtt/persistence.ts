@@ -26,6 +26,7 @@ export interface AedesPacket {
 
 /** All routed messages of QoS 1 and 2 bear this as their broker's id: aedes drops what does not grow within one id. */
 export const KEPT_BROKER_ID = 'kept';
+const CAUGHT_UP_BROKER_ID = 'caught up';
 
 const PACKET_ID_MAX = 0xffff;
 
@@ -104,19 +105,41 @@ export function createPersistence({ sessions, retained }: PersistenceNeeds) {
 }
 
 /**
- * The QoS with which a message of QoS 1 or 2 goes out on this session's connection now, or undefined if it does not: the
+ * The QoS with which a message of QoS 1 or 2 goes out on this session's connection now. Undefined if it does not: the
  * queue is being replayed and it waits its turn there, or the queue was full, so that nobody would keep track of it.
+ * `behind` if the connection is too slow: from here on messages wait in the queue, until `catchUp`.
  */
-export function mayForward(session: Session, counter: number, qos: number): number | undefined {
+export function mayForward(session: Session, counter: number, isSlow: boolean): number | 'behind' | undefined {
   if (session.missed.delete(counter)) return undefined;
   const row = session.queue.get(counter);
-  // A subscription of QoS 0: nothing was queued, aedes lowers the QoS.
-  if (row === undefined) return qos;
+  // A subscription of QoS 0: nothing was queued.
+  if (row === undefined) return 0;
   if (session.isReplaying) {
     if (session.client === undefined || row.handedTo !== session.client) return undefined;
     if (!row.isForwarded) forwarded(session, row);
+    return row.qos;
   }
+  if (isSlow) {
+    session.isReplaying = true;
+    return 'behind';
+  }
+  row.handedTo = session.client;
+  row.isForwarded = true;
   return row.qos;
+}
+
+/** Sends what has stayed behind in a session's queue, as fast as `deliver` (which calls back when the socket took it). */
+export async function catchUp(
+  sessions: Sessions,
+  session: Session,
+  client: object,
+  deliver: (packet: object, done: () => void) => void,
+): Promise<void> {
+  for await (const packet of replay(sessions, session, client)) {
+    // aedes drops what does not grow within one broker's id, and it has been offered these once, when they were live.
+    const offered = { ...packet, brokerId: CAUGHT_UP_BROKER_ID };
+    await new Promise<void>((resolve) => deliver(offered, resolve));
+  }
 }
 
 function forwarded(session: Session, row: Row): void {
@@ -142,10 +165,13 @@ async function* replay(sessions: Sessions, session: Session, client: object) {
       isIdle = false;
       const packet = await packetOf(sessions, session, row);
       if (session.client !== client) return;
+      // Acknowledged meanwhile.
+      if (session.queue.get(row.counter) !== row) continue;
       row.handedTo = client;
-      row.isForwarded = packet === undefined || packet.cmd !== 'publish';
+      row.isForwarded = packet?.cmd !== 'publish';
       if (!row.isForwarded) session.handedCount += 1;
-      if (packet !== undefined) yield packet;
+      if (packet === undefined) sessions.acknowledge(session, row);
+      else yield packet;
     }
     if (!isIdle) continue;
     if (session.handedCount === 0) {

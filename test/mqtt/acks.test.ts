@@ -164,3 +164,28 @@ test('stopIntake takes nothing more; close acknowledges what was taken', async (
   await closing;
   expect(given.intake.values).toEqual(['one']);
 });
+
+test('a publisher that does not read its acknowledgements is not read, and closed in the end', async () => {
+  given = await openRoom({ pendingAcksMax: 1_000_000 });
+  given.intake.isAutomatic = true;
+  const client = await given.connect({ keepalive: 60 });
+  client.socket.pause();
+  const many = Buffer.concat(Array.from({ length: 10_000 }, (_, id) => publishBytes(id + 1)));
+  let isBlocked = false;
+  for (let round = 0; round < 1000 && !isBlocked; round++) {
+    isBlocked = !client.socket.write(many) && client.socket.writableLength > 10 * many.length;
+    await settleDown(1);
+  }
+  expect(isBlocked).toBe(true);
+  given.clock.advance(60_000);
+  await settleDown();
+  expect(client.isClosed).toBe(false);
+  given.clock.advance(10_000);
+  await until(() => given.room.status().clients === 0);
+  expect(given.room.status().refused).toEqual({ slow: 1 });
+});
+
+/** PUBLISH of `x` to `a` with QoS 1. */
+function publishBytes(packetId: number): Buffer {
+  return Buffer.from([0x32, 6, 0, 1, 0x61, packetId >> 8, packetId & 0xff, 0x78]);
+}

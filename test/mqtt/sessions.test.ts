@@ -293,7 +293,7 @@ test('an orderly stop says all wills into the log', async () => {
   expect(given.intake.values).toEqual(['gone']);
 });
 
-test('a subscriber that does not read stops no publisher and is closed at its bound', async () => {
+test('a clean subscriber that does not read stops no publisher and is closed at its bound', async () => {
   given = await open({ outgoingBytesMax: 300_000 });
   const frozen = await given.connect({ clientId: 'frozen' });
   await frozen.subscribe('#', 1);
@@ -306,6 +306,31 @@ test('a subscriber that does not read stops no publisher and is closed at its bo
   }
   expect(given.intake.values).toHaveLength(600);
   expect(given.room.status().refused).toEqual({ slow: 1 });
+});
+
+test('a session that does not read falls behind: nobody waits for it, and it gets all in order when it reads', async () => {
+  given = await open({ outgoingBytesMax: 300_000 });
+  const frozen = await given.connect(SUB);
+  await frozen.subscribe('#', 1);
+  frozen.socket.pause();
+  const publisher = await given.connect({ clientId: 'pub' });
+  const sent = Array.from({ length: 900 }, (_, index) => `${index} ${'x'.repeat(20_000)}`);
+  for (const [index, payload] of sent.slice(0, 600).entries()) {
+    publisher.publish('a', payload, 1, index + 1);
+    if (index % 20 === 19) await until(() => publisher.received.length === index + 1, `PUBACK ${index + 1}`);
+  }
+  expect(given.room.status().queued.messages).toBe(600);
+  frozen.socket.resume();
+  const reading = readAll(frozen, 900);
+  for (const [index, payload] of sent.slice(600).entries()) {
+    publisher.publish('a', payload, 1, index + 601);
+    if (index % 20 === 19) await settleDown(1);
+  }
+  expect((await reading).map((payload) => Number.parseInt(payload, 10))).toEqual(sent.map((_, index) => index));
+  await until(() => given.room.status().queued.messages === 0);
+  await settleDown();
+  expect(frozen.cmds()).toEqual([]);
+  expect(given.room.status()).toMatchObject({ refused: {}, dropped: { slow: 0, queue: 0 } });
 });
 
 test('a subscriber that does not read loses QoS 0 messages, counted', async () => {

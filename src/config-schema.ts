@@ -235,6 +235,18 @@ const mirror = group({
     '{node}.{topic}',
     "The topic's name upstream. `{topic}` alone lets several nodes share a topic.",
   ),
+  partition: optional(
+    integer(0, 4095),
+    'the number it has here',
+    'Sends every partition to this one upstream: a partition of its own for each node that shares a topic.',
+    3,
+  ),
+  recreated: byDefault(
+    oneOf(['stop', 'continue', 'restart']),
+    'stop',
+    'What to do when the topic upstream was made anew: wait for somebody to decide, `continue` with what was not sent ' +
+      'yet, or `restart` with all that is kept here.',
+  ),
   create: section('Topics that are missing upstream.', {
     allowed: byDefault(flag, true, 'Creates them; otherwise their partitions wait until somebody does.'),
     replicationFactor: byDefault(

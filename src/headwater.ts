@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Clock } from './clock.ts';
 import { configError, formatAddress, type Address, type Config, type ConfigPath } from './config.ts';
 import { isHeadwaterError, messageOf } from './errors.ts';
+import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
 import type { DoorStatus, Health, MirrorSummary, Status } from './http/status.ts';
 import { openIntake } from './intake/intake.ts';
@@ -57,7 +58,15 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
   rooms.defer(() => log.close());
   const intake = openIntake({ log, routes: config.routes, nodeName: config.node.name, clock, trace });
   rooms.defer(() => intake.close());
-  const mirrors = await openMirrors({ mirrors: config.mirror, log, nodeName: config.node.name, clock, trace });
+  const machine = hardwareId();
+  const mirrors = await openMirrors({
+    mirrors: config.mirror,
+    log,
+    nodeName: config.node.name,
+    ...(machine === undefined ? {} : { hardwareId: machine }),
+    clock,
+    trace,
+  });
   rooms.defer(() => mirrors.close());
   const kafka = await openIf(config.kafka.listen, (listen) =>
     openKafka({

@@ -105,6 +105,7 @@ describe('the file', () => {
         bootstrap: ['kafka-1.dc.example:9092'],
         topics: ['*'],
         rename: '{node}.{topic}',
+        recreated: 'stop',
         create: { allowed: true, replicationFactor: -1, configs: {} },
       },
     ]);

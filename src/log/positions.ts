@@ -37,9 +37,14 @@ export async function loadPositions(
   async function flush(): Promise<void> {
     timer?.cancel();
     timer = undefined;
-    const changes = [...dirty].map((key): Change => [key, encode(positions.get(key))]);
+    const keys = [...dirty];
     dirty.clear();
-    await tables.write(changes);
+    try {
+      await tables.write(keys.map((key): Change => [key, encode(positions.get(key))]));
+    } catch (error) {
+      for (const key of keys) dirty.add(key);
+      throw error;
+    }
   }
 
   function flushLater(): void {

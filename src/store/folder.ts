@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import type { Catalogue } from './catalogue.ts';
-import { isDiskFull, isLocked, syncFolder } from './level.ts';
+import { isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
 import { openTables } from './tables.ts';
 
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
@@ -24,6 +24,12 @@ export async function takeFolder(folder: string, clock: Clock, trace: Trace): Re
     }
     throw unavailable(folder, error);
   }
+}
+
+/** What a read that failed means to the rest of the house. */
+export function unreadable(what: string, cause: unknown): HeadwaterError {
+  const code = isCorrupt(cause) ? 'STORE_CORRUPT' : 'STORE_UNAVAILABLE';
+  return new HeadwaterError(code, `reading ${what} failed: ${deepestMessage(cause)}`, { cause });
 }
 
 /**

@@ -43,6 +43,11 @@ export function isLocked(error: unknown): boolean {
   return causes(error).some((each) => each.code === 'LEVEL_LOCKED');
 }
 
+/** True when LevelDB says that a file contradicts itself. */
+export function isCorrupt(error: unknown): boolean {
+  return causes(error).some((each) => each.code === 'LEVEL_CORRUPTION');
+}
+
 /** True when the error, or what caused it, is a full disk. */
 export function isDiskFull(error: unknown): boolean {
   return causes(error).some((each) => each.code === 'ENOSPC' || /no space left/i.test(each.message));

@@ -1,9 +1,12 @@
-// Sealed segments that are open for reading: a few at a time, the one that was used longest ago is closed first.
-// Opening one costs a few milliseconds and some KB of LevelDB's own writes, so a reader's next piece finds it open.
+// Sealed segments that are open for reading: a few at a time, the one that was used longest ago is closed first, and each
+// when it was not used for a while. Opening one costs a few milliseconds and some KB of LevelDB's own writes, so that a
+// reader's next piece should find it open; but LevelDB maps the files into memory, 36 MB a segment that was read through.
 
+import type { Clock } from '../clock.ts';
 import type { Segment } from './segment.ts';
 
-const OPEN_MAX = 6;
+const OPEN_MAX = 3;
+const IDLE_MS = 10_000;
 
 export interface Readers {
   /** Runs `read` on the sealed segment of that id, opened if need be. */
@@ -18,10 +21,11 @@ export interface Readers {
 interface Entry {
   segment: Promise<Segment>;
   users: number;
+  usedMs: number;
   whenIdle?: () => void;
 }
 
-export function openReaders(open: (id: number) => Promise<Segment>): Readers {
+export function openReaders(open: (id: number) => Promise<Segment>, clock: Clock): Readers {
   // In order of use: a Map keeps the order in which its keys were set.
   const entries = new Map<number, Entry>();
   const closings = new Map<number, Promise<void>>();
@@ -35,19 +39,21 @@ export function openReaders(open: (id: number) => Promise<Segment>): Readers {
     }
     // LevelDB's lock is held until a close has ended.
     const segment = (closings.get(id) ?? Promise.resolve()).then(() => open(id));
-    const entry: Entry = { segment, users: 0 };
+    const entry: Entry = { segment, users: 0, usedMs: clock.monotonicMs() };
     segment.catch(() => entries.delete(id));
     entries.set(id, entry);
     return entry;
   }
 
   function trim(): void {
-    for (const [id, entry] of entries) {
-      if (entries.size <= OPEN_MAX) return;
+    const idleSinceMs = clock.monotonicMs() - IDLE_MS;
+    for (const [id, { users, usedMs }] of entries) {
       // A failed close leaves a segment that can't be opened again: the next read of it says so.
-      if (entry.users === 0) close(id).catch(() => undefined);
+      if (users === 0 && (entries.size > OPEN_MAX || usedMs < idleSinceMs)) close(id).catch(() => undefined);
     }
   }
+
+  const timer = clock.every(IDLE_MS / 2, trim);
 
   function close(id: number): Promise<void> {
     const entry = entries.get(id);
@@ -70,15 +76,17 @@ export function openReaders(open: (id: number) => Promise<Segment>): Readers {
         return await read(await entry.segment);
       } finally {
         entry.users -= 1;
+        entry.usedMs = clock.monotonicMs();
         if (entry.users === 0) entry.whenIdle?.();
       }
     },
     adopt(segment) {
-      entries.set(segment.id, { segment: Promise.resolve(segment), users: 0 });
+      entries.set(segment.id, { segment: Promise.resolve(segment), users: 0, usedMs: clock.monotonicMs() });
       trim();
     },
     close,
     async closeAll() {
+      timer.cancel();
       await Promise.all([...entries.keys()].map(close));
       await Promise.all(closings.values());
     },

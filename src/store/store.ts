@@ -16,7 +16,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { loadCatalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
-import { findUnsealed, takeFolder, unavailable } from './folder.ts';
+import { findUnsealed, takeFolder, unavailable, unreadable } from './folder.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
 import { isDiskFull, type LevelOperation } from './level.ts';
 import { account, emptyOpen, scanSegment, type OpenSegment } from './open-segment.ts';
@@ -61,7 +61,10 @@ export interface Store {
    * then it is there wholly or not at all.
    */
   write(batches: BatchWrite[], marks: Change[]): Promise<void>;
-  /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
+  /**
+   * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. Throws
+   * STORE_CORRUPT, STORE_UNAVAILABLE.
+   */
   read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
   /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
   rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
@@ -112,7 +115,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
 
   const tables = await takeFolder(folder, clock, trace);
   const catalogue = await loadCatalogue(tables);
-  const readers = openReaders((id) => Segment.open(id, folderOf(id), writeBufferBytes));
+  const readers = openReaders((id) => Segment.open(id, folderOf(id), writeBufferBytes), clock);
 
   const marks = new Map<string, Buffer>();
   const sealing: OpenSegment[] = [];
@@ -291,7 +294,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return undefined;
   }
 
-  async function read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
+  async function findBatches(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
     const firstInMemory = openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
     if (offset < firstInMemory) {
       for await (const range of catalogue.rangesOf(partition, offset)) {
@@ -302,6 +305,16 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     const open = openHolding(partition, offset);
     if (open === undefined) return [];
     return open.segment.during((segment) => segment.read(partition, offset, bytesMax));
+  }
+
+  async function findRange(partition: number, offset: number): Promise<LocatedRange | undefined> {
+    const open = openHolding(partition, offset);
+    const range = open?.ranges.get(partition);
+    if (range === undefined || range.firstOffset > offset) {
+      for await (const sealed of catalogue.rangesOf(partition, offset)) return sealed;
+    }
+    // The segment may have been sealed since it was found, its number stays the same.
+    return range === undefined ? undefined : { ...range, segment: open!.segment.id };
   }
 
   function* openRanges(): Iterable<LocatedRange> {
@@ -315,15 +328,19 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     tables,
     recover,
     write,
-    read,
-    async rangeAt(partition, offset) {
-      const open = openHolding(partition, offset);
-      const range = open?.ranges.get(partition);
-      if (range === undefined || range.firstOffset > offset) {
-        for await (const sealed of catalogue.rangesOf(partition, offset)) return sealed;
+    async read(partition, offset, bytesMax) {
+      try {
+        return await findBatches(partition, offset, bytesMax);
+      } catch (error) {
+        throw unreadable(`partition ${partition} from offset ${offset} on`, error);
       }
-      // The segment may have been sealed since it was found, its number stays the same.
-      return range === undefined ? undefined : { ...range, segment: open!.segment.id };
+    },
+    async rangeAt(partition, offset) {
+      try {
+        return await findRange(partition, offset);
+      } catch (error) {
+        throw unreadable(`the catalogue of partition ${partition}`, error);
+      }
     },
     async *allRanges() {
       yield* catalogue.allRanges();

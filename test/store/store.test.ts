@@ -136,6 +136,19 @@ test('a removed segment frees its folder and its ranges, and reads go on behind 
   expect((await store.rangeAt(1, 0))!.firstOffset).toBe(range!.lastOffset + 1);
 });
 
+test('a segment whose files are gone gives an error in our words, and the others go on', async () => {
+  const end = await fill(2);
+  const [oldest] = store.sealed();
+  await store.close();
+  const damaged = join(folder, 'segments', oldest!.id.toString(16).padStart(8, '0'));
+  for (const name of await readdir(damaged)) if (name.endsWith('.ldb')) await rm(join(damaged, name));
+  store = await open();
+  const failed = store.read(1, 0, 1000);
+  await expect(failed).rejects.toThrow(/reading partition 1 from offset 0 on failed/);
+  await failed.catch((error: unknown) => expect(isHeadwaterError(error)).toBe(true));
+  expect(await offsets(1, end - 1)).toEqual([end - 1]);
+});
+
 test('a second process is told the pid of the first', async () => {
   const second = openStore({ folder, clock: systemClock, trace });
   await expect(second).rejects.toThrow(`in use by process ${process.pid}`);

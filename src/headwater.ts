@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import type { Clock } from './clock.ts';
 import { configError, formatAddress, type Address, type Config, type ConfigPath } from './config.ts';
-import { isHeadwaterError, messageOf } from './errors.ts';
+import { isHeadwaterError } from './errors.ts';
 import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
 import type { DoorStatus, Health, MirrorSummary, Status } from './http/status.ts';

@@ -202,6 +202,7 @@ export function fakeLog(): FakeLog {
       unpin: () => undefined,
     },
     isFull: () => isFull,
+    isSaving: () => false,
     whenRoom: (signal) =>
       new Promise((resolve) => {
         signal?.addEventListener('abort', () => resolve(), { once: true });

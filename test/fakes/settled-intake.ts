@@ -78,6 +78,10 @@ export class SettledIntake implements Intake {
     });
   }
 
+  isSaving(): boolean {
+    return false;
+  }
+
   isFull(): boolean {
     return this.#isFull;
   }

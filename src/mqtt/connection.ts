@@ -11,7 +11,6 @@
 // effect in their order), aedes has not caught up. Bounded: one packet, and over all connections the bytes of packets that are not whole yet.
 
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 import { createAcks, type Acks } from './acks.ts';
 import {
   CONNECT,
@@ -27,7 +26,7 @@ import {
 import type { Held } from './holding.ts';
 import { readConnect, readFilters, subackFailure, type Connect, type PacketBounds, type Refusal } from './packets.ts';
 import { createPublishes, type Publisher, type Publishes, type PublishNeeds } from './publishes.ts';
-import { createAedesStream } from './stream.ts';
+import { createAedesStream, type AedesStream } from './stream.ts';
 
 /** Reasons not to read, one bit each. */
 export const FOR_CONNACK = 1;
@@ -67,6 +66,8 @@ export interface Door extends PublishNeeds {
   hold(deltaBytes: number): boolean;
   refused(connection: Connection, reason: string, detail: string): void;
   ended(connection: Connection): void;
+  /** One more, or one less, socket does not take at once what is written to it. */
+  behind(isBehind: boolean): void;
   /** Seconds, coarse: counts up by one each second. */
   tick(): number;
 }
@@ -77,7 +78,7 @@ export interface Begun extends Publisher {
 }
 
 export interface Connection extends Held {
-  readonly stream: Duplex;
+  readonly stream: AedesStream;
   readonly acks: Acks;
   readonly clientId: string;
   readonly isPersistent: boolean;
@@ -99,7 +100,7 @@ type Phase = 'new' | 'connecting' | 'open' | 'ended';
 // The largest CONNECT there can be has a will, a user name and a password of 64 KiB each.
 const CONNECT_BYTES_MAX = 256 * 1024;
 const LINGER_TICKS = 10;
-// Acknowledgements, and what else waits for the socket, up to which a client is read on; and how long it may not read them.
+// Bytes that wait for the socket up to which a client is read on, and how long the socket may take none of them.
 const ACK_BYTES_MAX = 256 * 1024;
 const DRAIN_TICKS_MAX = 60;
 
@@ -114,7 +115,8 @@ export function openConnection(socket: Socket, door: Door): Connection {
   let isConsuming = false;
   let lastTick = openedTick;
   let keepAliveTicks = 0;
-  let drainTick = 0;
+  let sentBytes = 0;
+  let sentTick = openedTick;
   // What was read and not yet looked at; no look is worth it while less than `neededBytes` are there.
   let chunks: Buffer[] = [];
   let heldBytes = 0;
@@ -129,9 +131,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
 
   const acks = createAcks({
     write(bytes) {
-      if (!socket.writable || socket.write(bytes) || socket.writableLength < ACK_BYTES_MAX) return;
-      drainTick = door.tick();
-      wait(FOR_DRAIN);
+      if (socket.writable && !socket.write(bytes) && socket.writableLength > ACK_BYTES_MAX) wait(FOR_DRAIN);
     },
     route: door.router.route,
     onFailure: (error) => fail('commit', error.message),
@@ -147,6 +147,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
       phase = 'ended';
       socket.destroySoon();
     },
+    onBehind: door.behind,
     isSessionPresent: () => publisher.isKnown,
   });
 
@@ -310,14 +311,21 @@ export function openConnection(socket: Socket, door: Door): Connection {
     if (delta !== 0 && !door.hold(delta)) fail('memory', 'packets that are not whole take too much memory');
   }
 
+  /** True when bytes wait for the socket and it has taken none of them for long. */
+  function isStuck(tick: number): boolean {
+    const bytes = socket.bytesWritten - socket.writableLength;
+    if (socket.writableLength === 0 || bytes !== sentBytes) sentTick = tick;
+    sentBytes = bytes;
+    return tick - sentTick > DRAIN_TICKS_MAX;
+  }
+
   function checkTime(): void {
     const tick = door.tick();
     if (phase === 'ended') {
       if (tick - lastTick > LINGER_TICKS) socket.destroy();
     } else if (phase !== 'open') {
       if ((tick - openedTick) * 1000 > limits.connectTimeoutMs) fail('connect timeout', `phase ${phase}`);
-    } else if ((waits & FOR_DRAIN) !== 0 && tick - drainTick > DRAIN_TICKS_MAX)
-      fail('slow', 'it does not read answers');
+    } else if (isStuck(tick)) fail('slow', 'it reads nothing');
     else if (waits !== 0) lastTick = tick;
     else if (keepAliveTicks > 0 && tick - lastTick > keepAliveTicks) fail('keep alive', `${tick - lastTick} s`);
   }

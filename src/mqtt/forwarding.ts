@@ -3,17 +3,13 @@
 // are dropped, and a persistent session falls behind: its messages of QoS 1 and 2 stay on the card and are sent in their
 // order as the socket takes them. A clean session has no such place: past all of it its client is closed.
 
-import type { Duplex } from 'node:stream';
 import { mayForward, type AedesClient } from './persistence.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { isMatch } from './topics.ts';
 
 export interface Subscriber extends AedesClient {
-  readonly conn: Duplex;
   /** By filter; a filter without a QoS has 0. */
   readonly subscriptions: Record<string, { qos?: number }>;
-  /** Offers a message to this client; aedes' own way, which is not in its types. */
-  deliverQoS(packet: object, done: () => void): void;
 }
 
 export interface Outgoing {
@@ -31,7 +27,8 @@ export interface ForwardingCounts {
 
 export interface ForwardingNeeds {
   sessions: Sessions;
-  outgoingBytesMax: number;
+  /** Bytes that may wait for one socket, at present. */
+  outgoingBytesMax: () => number;
   counts: ForwardingCounts;
   /** Closes a subscriber that is too slow. */
   fail(client: Subscriber): void;
@@ -41,10 +38,11 @@ export interface ForwardingNeeds {
 
 /** The question: lowers the QoS of a packet to what was granted, and answers whether it may go. */
 export function createForwarding(needs: ForwardingNeeds): (client: Subscriber, packet: Outgoing) => boolean {
-  const { sessions, counts, outgoingBytesMax } = needs;
+  const { sessions, counts } = needs;
 
   function mayGo(client: Subscriber, packet: Outgoing): boolean {
-    const waitingBytes = client.conn.writableLength;
+    const waitingBytes = client.conn.waitingBytes();
+    const outgoingBytesMax = needs.outgoingBytesMax();
     const isSlow = waitingBytes > outgoingBytesMax / 2;
     const session = client.clean || packet.qos === 0 || packet.retain ? undefined : sessions.find(client.id);
     if (session !== undefined) {

@@ -11,6 +11,8 @@ export interface MqttLimits extends ConnectionLimits, RetainedLimits, SessionLim
   partialBytesMax: number;
   /** Bytes that wait for one subscriber's socket. Past half of it QoS 0 is dropped, past all of it the client is closed. */
   outgoingBytesMax: number;
+  /** The same over all subscribers: when many are slow, each has its share of this. */
+  outgoingTotalBytesMax: number;
   /** QoS 2 messages of one client between PUBLISH and PUBREL; with one more it is closed. */
   inflightMax: number;
   /** The same over all clients: each is a mark of the log. */
@@ -30,7 +32,8 @@ export const DEFAULT_LIMITS: Readonly<MqttLimits> = {
   pendingAcksMax: 10_000,
   subscriptionsMax: 1000,
   partialBytesMax: 32 * MIB,
-  outgoingBytesMax: MIB,
+  outgoingBytesMax: 8 * MIB,
+  outgoingTotalBytesMax: 32 * MIB,
   inflightMax: 1000,
   inflightTotalMax: 20_000,
   sessionsMax: 10_000,

@@ -23,11 +23,11 @@ import { resolveLimits, type MqttLimits } from './limits.ts';
 import { openMarks, type MarkStore } from './marks.ts';
 import { metricsOf, type MqttStatus } from './mqtt-status.ts';
 import { SERVER_UNAVAILABLE, type Connect, type Refusal } from './packets.ts';
-import { catchUp, createPersistence } from './persistence.ts';
+import { catchUp, createPersistence, sendRetained } from './persistence.ts';
 import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
 import { createRowWriter } from './rows.ts';
-import { openSessions, type Session } from './sessions.ts';
+import { openSessions } from './sessions.ts';
 import { createTopicCache } from './topic-cache.ts';
 import { createWills } from './wills.ts';
 
@@ -91,21 +91,28 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const holding = createHolding(intake, router, onFailure);
   let anonymous = 0;
   let partialBytes = 0;
+  let behindCount = 0;
   let ticks = 0;
   let isStopped = false;
 
   const mayGo = createForwarding({
     sessions,
-    outgoingBytesMax: limits.outgoingBytesMax,
+    // All share one bound: the more are slow, the less may wait for each.
+    outgoingBytesMax: () => Math.min(limits.outgoingBytesMax, limits.outgoingTotalBytesMax / Math.max(1, behindCount)),
     counts,
     fail: (client) => byStream.get(client.conn)?.fail('slow', 'it does not read what it has subscribed to'),
-    onBehind: (client, session) => client.conn.once('drain', () => void resumeQueue(client, session)),
+    onBehind: (client, session) => send(client, catchUp(sessions, session, client)),
   });
   const broker = await Aedes.createBroker(brokerOptions());
   broker.on('connackSent', (connack, client) => {
     if (connack.returnCode === 0) connectionOf(client)?.opened();
   });
-  broker.on('subscribe', (_subscriptions, client) => connectionOf(client)?.resume(FOR_SUBACK));
+  broker.on('subscribe', (subscriptions, client) => {
+    connectionOf(client)?.resume(FOR_SUBACK);
+    const filters = subscriptions.map(({ topic }) => topic);
+    const subscriber = client as unknown as Subscriber;
+    send(subscriber, sendRetained(retained, subscriber, filters));
+  });
   broker.on('unsubscribe', (_filters, client) => connectionOf(client)?.resume(FOR_SUBACK));
   broker.on('client', (client) => setClient(client, true));
   broker.on('clientDisconnect', (client) => setClient(client, false));
@@ -116,10 +123,12 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
 
   function brokerOptions(): AedesOptions {
     return {
-      persistence: createPersistence({ sessions, retained }),
+      persistence: createPersistence(sessions),
       mq: router.mq,
       maxClientsIdLength: limits.clientIdBytesMax,
       maxTopicLevels: limits.topicLevelsMax,
+      // Nothing ever waits for a drain, see stream.ts.
+      drainTimeout: 0,
       // The watch over CONNECT is kept here, and no other broker listens for this one's heart.
       connectTimeout: limits.connectTimeoutMs * 2,
       heartbeatInterval: EXPIRY_CHECK_MS,
@@ -148,12 +157,9 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     }
   }
 
-  async function resumeQueue(client: Subscriber, session: Session): Promise<void> {
-    try {
-      await catchUp(sessions, session, client, (packet, done) => client.deliverQoS(packet, done));
-    } catch (error) {
-      byStream.get(client.conn)?.fail('queue', messageOf(error));
-    }
+  /** Sends what lies on the card; if that cannot be read, the client shall come again. */
+  function send(client: Subscriber, work: Promise<void>): void {
+    work.catch((error: unknown) => byStream.get(client.conn)?.fail('queue', messageOf(error)));
   }
 
   const door: Door = {
@@ -187,6 +193,9 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       if (byClientId.get(connection.clientId) !== connection) return;
       byClientId.delete(connection.clientId);
       if (!connection.isPersistent) marks.dropClient(connection.clientId);
+    },
+    behind(isBehind) {
+      behindCount += isBehind ? 1 : -1;
     },
     tick: () => ticks,
   };

@@ -8,6 +8,7 @@
 import { Readable } from 'node:stream';
 import type { Retained } from './retained.ts';
 import { decodeQueued } from './rows.ts';
+import type { AedesStream } from './stream.ts';
 import type { Row, Session, Sessions } from './sessions.ts';
 
 /** aedes' client, as far as it matters here. */
@@ -15,6 +16,9 @@ export interface AedesClient {
   readonly id: string;
   readonly clean: boolean;
   readonly closed: boolean;
+  readonly conn: AedesStream;
+  /** Offers a message to this client; aedes' own way, which is not in its types. */
+  deliverQoS(packet: object, done: () => void): void;
 }
 
 /** A packet as aedes hands it in: it may be changed, and what is changed is what is written to the client. */
@@ -30,12 +34,7 @@ const CAUGHT_UP_BROKER_ID = 'caught up';
 
 const PACKET_ID_MAX = 0xffff;
 
-export interface PersistenceNeeds {
-  sessions: Sessions;
-  retained: Retained;
-}
-
-export function createPersistence({ sessions, retained }: PersistenceNeeds) {
+export function createPersistence(sessions: Sessions) {
   // aedes hands in the whole list once for each filter in it.
   const writes = new WeakMap<object, Promise<void>>();
 
@@ -91,7 +90,8 @@ export function createPersistence({ sessions, retained }: PersistenceNeeds) {
     async putWill() {},
     async delWill() {},
     streamWill: () => Readable.from([]),
-    createRetainedStreamCombi: (filters: string[]) => Readable.from(retainedPackets(retained, filters)),
+    // Retained messages go out by sendRetained, which waits for the socket.
+    createRetainedStreamCombi: () => Readable.from([]),
     outgoingStream(client: AedesClient) {
       const session = sessionOf(client);
       if (session === undefined) return Readable.from([]);
@@ -128,17 +128,12 @@ export function mayForward(session: Session, counter: number, isSlow: boolean): 
   return row.qos;
 }
 
-/** Sends what has stayed behind in a session's queue, as fast as `deliver` (which calls back when the socket took it). */
-export async function catchUp(
-  sessions: Sessions,
-  session: Session,
-  client: object,
-  deliver: (packet: object, done: () => void) => void,
-): Promise<void> {
+/** Sends what has stayed behind in a session's queue, as fast as the socket takes it. */
+export async function catchUp(sessions: Sessions, session: Session, client: AedesClient): Promise<void> {
   for await (const packet of replay(sessions, session, client)) {
     // aedes drops what does not grow within one broker's id, and it has been offered these once, when they were live.
     const offered = { ...packet, brokerId: CAUGHT_UP_BROKER_ID };
-    await new Promise<void>((resolve) => deliver(offered, resolve));
+    await new Promise<void>((resolve) => client.deliverQoS(offered, resolve));
   }
 }
 
@@ -148,14 +143,19 @@ function forwarded(session: Session, row: Row): void {
   if (session.handedCount === 0) session.wakeReplay?.();
 }
 
-async function* retainedPackets(retained: Retained, filters: string[]) {
+/** Sends the retained messages that a new subscription asks for, as fast as the socket takes them. */
+export async function sendRetained(retained: Retained, client: AedesClient, filters: string[]): Promise<void> {
   for await (const { topic, qos, payload } of retained.match(filters)) {
-    yield { cmd: 'publish', topic, qos, payload, retain: true };
+    await client.conn.whenReady();
+    if (client.closed) return;
+    // Without a broker's id aedes does not look for doubles.
+    const packet = { cmd: 'publish', topic, qos, payload, retain: true, brokerId: null };
+    await new Promise<void>((resolve) => client.deliverQoS(packet, resolve));
   }
 }
 
 /** Hands out the queue, oldest first, until nothing is left that was not forwarded. */
-async function* replay(sessions: Sessions, session: Session, client: object) {
+async function* replay(sessions: Sessions, session: Session, client: AedesClient) {
   session.isReplaying = true;
   session.handedCount = 0;
   while (session.client === client) {
@@ -163,6 +163,7 @@ async function* replay(sessions: Sessions, session: Session, client: object) {
     for (const row of session.queue.values()) {
       if (row.handedTo === client) continue;
       isIdle = false;
+      await client.conn.whenReady();
       const packet = await packetOf(sessions, session, row);
       if (session.client !== client) return;
       // Acknowledged meanwhile.

@@ -65,6 +65,8 @@ interface Job {
 
 /** Each delivery allocates about a kilobyte until the end of its turn of the event loop. */
 const DELIVERIES_A_TURN_MAX = 4000;
+/** And no socket is flushed before that: more at once would make any subscriber look slow. */
+const BYTES_A_TURN_MAX = 256 * 1024;
 const LIVE_BROKER_ID = 'live';
 
 export function createRouter(needs: RouterNeeds): Router {
@@ -75,6 +77,7 @@ export function createRouter(needs: RouterNeeds): Router {
   let waiting: Job[] = [];
   let isRouting = false;
   let deliveriesThisTurn = 0;
+  let bytesThisTurn = 0;
   let roomWaiters: (() => void)[] = [];
   let idleWaiters: (() => void)[] = [];
 
@@ -83,18 +86,20 @@ export function createRouter(needs: RouterNeeds): Router {
     live.match(packet.topic, (listener) => {
       if (deliveriesThisTurn === 0) setImmediate(endTurn);
       deliveriesThisTurn += 1;
+      bytesThisTurn += packet.topic.length + packet.payload.length;
       listener(packet, ignore);
     });
   }
 
   function endTurn(): void {
     deliveriesThisTurn = 0;
+    bytesThisTurn = 0;
     const waiters = roomWaiters;
     roomWaiters = [];
     for (const waiter of waiters) waiter();
   }
 
-  const isFull = (): boolean => deliveriesThisTurn >= DELIVERIES_A_TURN_MAX;
+  const isFull = (): boolean => deliveriesThisTurn >= DELIVERIES_A_TURN_MAX || bytesThisTurn >= BYTES_A_TURN_MAX;
 
   function deliver(message: Message): void {
     if (message.retain) {

@@ -308,6 +308,21 @@ test('a clean subscriber that does not read stops no publisher and is closed at 
   expect(given.room.status().refused).toEqual({ slow: 1 });
 });
 
+test('a burst of large messages does not make a subscriber that reads look slow', async () => {
+  given = await open();
+  given.intake.isAutomatic = false;
+  const client = await given.connect({ clientId: 'sub' });
+  await client.subscribe('#', 1);
+  const publishers = await Promise.all([1, 2, 3, 4].map((id) => given.connect({ clientId: `pub ${id}` })));
+  for (const publisher of publishers) {
+    for (let id = 1; id <= 100; id++) publisher.publish('a', 'x'.repeat(50_000), 1, id);
+  }
+  await until(() => given.intake.waiting === 400);
+  given.intake.settle();
+  await readAll(client, 400);
+  expect(given.room.status()).toMatchObject({ refused: {}, dropped: { slow: 0 } });
+});
+
 test('a session that does not read falls behind: nobody waits for it, and it gets all in order when it reads', async () => {
   given = await open({ outgoingBytesMax: 300_000 });
   const frozen = await given.connect(SUB);

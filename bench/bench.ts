@@ -1,0 +1,62 @@
+// `npm run bench`: what headwater costs, as ratios in one run on one machine. Results are printed, and those of a full run
+// are written to bench/README.md. These are measurements, not tests: nothing here passes or fails.
+
+import { parseArgs } from 'node:util';
+import { describeMachine, writeReadme, type Section } from './report.ts';
+import { buildHeadwater } from './servers.ts';
+import { openStand, type Stand } from './stand.ts';
+import { measureMirror } from './steps/mirror.ts';
+import { measureMqtt } from './steps/mqtt.ts';
+import { measurePath } from './steps/path.ts';
+import { measureRss } from './steps/rss.ts';
+import { measureWear } from './steps/wear.ts';
+
+const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
+  mqtt: measureMqtt,
+  wear: measureWear,
+  rss: measureRss,
+  mirror: measureMirror,
+  path: measurePath,
+};
+
+const USAGE = `npm run bench                      all measurements, some fifteen minutes; results go to bench/README.md
+npm run bench -- --only mqtt,rss   some of: ${Object.keys(STEPS).join(', ')}
+npm run bench -- --quick           shorter runs, two minutes; prints, writes nothing
+npm run bench -- --dir FOLDER      where data is kept while measuring; must be on a disk`;
+
+const options = {
+  only: { type: 'string' },
+  quick: { type: 'boolean' },
+  dir: { type: 'string' },
+  help: { type: 'boolean' },
+} as const;
+const { values } = parseArgs({ options });
+const names = values.only?.split(',') ?? Object.keys(STEPS);
+const unknown = names.find((name) => !(name in STEPS));
+
+if (values.help === true || unknown !== undefined) {
+  process.stderr.write(`${unknown === undefined ? '' : `no measurement is called ${unknown}\n`}${USAGE}\n`);
+  process.exit(unknown === undefined ? 0 : 2);
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
+const isQuick = values.quick ?? false;
+const stand = await openStand({ isQuick, ...(values.dir === undefined ? {} : { dir: values.dir }) });
+try {
+  stand.progress('building headwater');
+  buildHeadwater();
+  const machine = describeMachine(stand.makeFolder('machine'));
+  const sections: Section[] = [];
+  for (const name of names) sections.push(await STEPS[name]!(stand));
+  stand.progress('done\n');
+  process.stdout.write(`${machine.join('\n')}\n`);
+  for (const { name, lines } of sections) process.stdout.write(`\n## ${name}\n\n${lines.join('\n')}\n`);
+  const only = values.only === undefined ? '' : ` -- --only ${values.only}`;
+  if (!isQuick) writeReadme(machine, sections, `npm run bench${only}`);
+} catch (error) {
+  process.stderr.write(`\nbench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+} finally {
+  stand.close();
+}
+process.exit();

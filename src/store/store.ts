@@ -16,6 +16,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { loadCatalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
+import { whenDiskHasRoom } from './disk-room.ts';
 import { findUnsealed, takeFolder, unavailable, unreadable } from './folder.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
 import { isDiskFull, type LevelOperation } from './level.ts';
@@ -104,6 +105,8 @@ const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 // Five memtable flushes land in levels 2, 1 and 0 without LevelDB rewriting any of them; a sixth would.
 const MEMTABLES_PER_SEGMENT = 4.5;
 const RETRY_MS = 1000;
+/** On a full disk a segment is opened again when there is room for what is in its memory, twice, and some more. */
+const MEMTABLES_FOR_OPENING = 3;
 
 /** Opens the folder, made when missing. Throws STORE_LOCKED (naming the owner's pid) or STORE_UNAVAILABLE. */
 export async function openStore(needs: StoreNeeds): Promise<Store> {
@@ -111,6 +114,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   const trace = needs.trace.room('store');
   const writeBufferBytes = needs.writeBufferBytes ?? WRITE_BUFFER_BYTES;
   const segmentBytesMax = writeBufferBytes * MEMTABLES_PER_SEGMENT;
+  const roomForOpening = writeBufferBytes * MEMTABLES_FOR_OPENING;
   const segmentsFolder = join(folder, 'segments');
 
   const tables = await takeFolder(folder, clock, trace);
@@ -245,6 +249,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       } catch (error) {
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
         trace.limited('a write failed; opening the segment again and repeating it', { reason: failure });
+        if (isDiskFull(error)) await whenDiskHasRoom(folder, roomForOpening, clock, closing.signal);
         if (!closing.signal.aborted) await reopenActive();
         if (closing.signal.aborted) throw unavailable(folder, error);
       }

@@ -4,11 +4,14 @@
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
-import { openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
+import { whenDiskHasRoom } from './disk-room.ts';
+import { isDiskFull, openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
 import type { Change, Tables } from './store.ts';
 
 const WRITE_BUFFER_BYTES = 1024 * 1024;
 const RETRY_MS = 1000;
+/** On a full disk the tables are opened again when there is room for this. */
+const ROOM_FOR_OPENING = 3 * WRITE_BUFFER_BYTES;
 
 export interface TablesRoom extends Tables {
   /** Why writes do not get through at present. */
@@ -56,8 +59,10 @@ export async function openTables(folder: string, clock: Clock, trace: Trace): Pr
         return;
       } catch (error) {
         if (closing.signal.aborted) throw error;
-        failure = messageOf(error);
+        failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
         trace.limited('a write to the tables failed, opening them again', { reason: failure });
+        if (isDiskFull(error)) await whenDiskHasRoom(folder, ROOM_FOR_OPENING, clock, closing.signal);
+        if (closing.signal.aborted) throw error;
         await reopen();
       }
     }

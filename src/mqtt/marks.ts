@@ -29,6 +29,8 @@ export interface Mark {
   commit: Commit | undefined;
   /** The record is in the log, but the message has not reached the MQTT subscribers' queues: a crash came between. */
   needsRouting: boolean;
+  /** Nobody will ask for it again. */
+  isGone: boolean;
 }
 
 export type MarkChanges = [key: string, value: Buffer | null][];
@@ -56,6 +58,8 @@ export interface MarksNeeds {
   totalMax: number;
   /** Tells whether a mark found at the start belongs to a message that had reached the subscribers' queues. */
   wasRouted: (clientId: string, packetId: number) => boolean;
+  /** A mark is gone, and with it what was kept beside it. */
+  onGone: (mark: Mark) => void;
 }
 
 const PREFIX = 'mqtt/';
@@ -80,6 +84,12 @@ export function openMarks(needs: MarksNeeds): Marks {
     ids.delete(mark.packetId);
     total -= 1;
     if (ids.size === 0) clients.delete(mark.clientId);
+    leave(mark);
+  }
+
+  function leave(mark: Mark): void {
+    mark.isGone = true;
+    needs.onGone(mark);
   }
 
   function committing(mark: Mark, recordCommit: Commit | undefined): void {
@@ -125,7 +135,7 @@ export function openMarks(needs: MarksNeeds): Marks {
     const clientId = key.slice(PREFIX.length, slash);
     const packetId = Number(key.slice(slash + 1));
     const needsRouting = !needs.wasRouted(clientId, packetId);
-    put({ clientId, packetId, key, state: 'taken', commit: undefined, needsRouting });
+    put({ clientId, packetId, key, state: 'taken', commit: undefined, needsRouting, isGone: false });
   }
 
   return {
@@ -133,7 +143,7 @@ export function openMarks(needs: MarksNeeds): Marks {
     isFull: (clientId) => total >= needs.totalMax || (clients.get(clientId)?.size ?? 0) >= needs.perClientMax,
     create(clientId, packetId, isPersistent) {
       const key = isPersistent ? `${PREFIX}${clientId}/${packetId}` : undefined;
-      return { clientId, packetId, key, state: 'committing', commit: undefined, needsRouting: false };
+      return { clientId, packetId, key, state: 'committing', commit: undefined, needsRouting: false, isGone: false };
     },
     changesOf: (mark) => (mark.key === undefined ? [] : [[mark.key, PRESENT]]),
     committing,
@@ -143,7 +153,10 @@ export function openMarks(needs: MarksNeeds): Marks {
       if (ids === undefined) return;
       clients.delete(clientId);
       total -= ids.size;
-      for (const mark of ids.values()) if (mark.key !== undefined) store.set(mark.key, null);
+      for (const mark of ids.values()) {
+        if (mark.key !== undefined) store.set(mark.key, null);
+        leave(mark);
+      }
     },
     clients: () => clients.keys(),
     count: () => total,

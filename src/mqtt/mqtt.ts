@@ -75,6 +75,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     perClientMax: limits.inflightMax,
     totalMax: limits.inflightTotalMax,
     wasRouted: sessions.wasRouted,
+    onGone: ({ clientId, packetId }) => sessions.forgetRouted(clientId, packetId),
   });
   sessions.pruneRouted((publisher, packetId) => marks.find(publisher, packetId) !== undefined);
   for (const clientId of marks.clients()) if (sessions.find(clientId) === undefined) sessions.open(clientId);
@@ -166,7 +167,6 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     intake,
     router,
     marks,
-    sessions,
     topics: createTopicCache(limits),
     limits,
     counts,

@@ -16,7 +16,6 @@ import { PUBACK, PUBCOMP, PUBREC, type Frame } from './frames.ts';
 import type { Mark, Marks } from './marks.ts';
 import type { Message } from './message.ts';
 import type { Router } from './routing.ts';
-import type { Sessions } from './sessions.ts';
 import type { KnownTopic, TopicCache } from './topic-cache.ts';
 
 /** Why a packet is refused, in a few fixed words for the metrics. The connection is closed: 3.1.1 has no other answer. */
@@ -32,7 +31,6 @@ export interface PublishNeeds {
   intake: Intake;
   router: Router;
   marks: Marks;
-  sessions: Sessions;
   topics: TopicCache;
   counts: PublishCounts;
 }
@@ -55,7 +53,7 @@ export interface Publishes {
 const NO_TOPIC: KnownTopic = { text: '', isWanted: false, wantedAt: -1 };
 
 export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publisher): Publishes {
-  const { intake, router, marks, sessions, topics, counts } = needs;
+  const { intake, router, marks, topics, counts } = needs;
   let topic = NO_TOPIC;
   let detail = '';
 
@@ -131,7 +129,6 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
   function release(packetId: number): Refused | undefined {
     if (packetId === 0) return refuse('malformed', 'packet id 0');
     const mark = marks.find(publisher.clientId, packetId);
-    sessions.forgetRouted(publisher.clientId, packetId);
     acks.add(PUBCOMP, packetId, mark && marks.release(mark));
     return undefined;
   }

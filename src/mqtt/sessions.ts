@@ -213,7 +213,7 @@ export async function openSessions(
       changes.push([queueKey(session.clientId, row.counter), value]);
       staged.push({ session, row });
     }
-    if (wanted.size > 0 && message.mark?.key !== undefined) {
+    if (wanted.size > 0 && message.mark?.key !== undefined && !message.mark.isGone) {
       const key = routedKey(message.mark.clientId, message.mark.packetId);
       routed.add(key);
       changes.push([key, ROUTED_ROW]);

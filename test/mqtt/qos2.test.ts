@@ -149,3 +149,24 @@ test('a message in the log that a crash kept from the queues is routed when it i
   expect(late.cmds()).toEqual([]);
   expect(given.intake.values).toEqual([]);
 });
+
+test.each(['PUBREL', 'a clean session'])('nothing stays on the card of a routed message after %s', async (end) => {
+  given = await openRoom();
+  given.intake.isAutomatic = true;
+  const subscriber = await given.connect({ clientId: 'sub', clean: false });
+  await subscriber.subscribe('a', 2);
+  subscriber.hangUp();
+  const client = await given.connect(PUMP);
+  client.publish('a', 'one', 2, 5);
+  await client.next('pubrec');
+  const routed = (): string[] => [...given.tables.rows.keys()].filter((key) => key.startsWith('mqttrouted'));
+  expect(routed()).toHaveLength(1);
+  if (end === 'PUBREL') {
+    client.send({ cmd: 'pubrel', messageId: 5 });
+    await client.next('pubcomp');
+  } else await given.connect({ ...PUMP, clean: true });
+  await settleDown();
+  given.clock.advance(1000);
+  await settleDown();
+  expect(routed()).toEqual([]);
+});

@@ -37,8 +37,6 @@ export interface Intake {
    * whenRoom() resolves. What was read before may still be handed in, it is taken far beyond that bound.
    */
   isFull(): boolean;
-  /** True while a record that comes some milliseconds later is committed no later: a door may read more at a time. */
-  isSaving(): boolean;
   /** Resolves when isFull() is false, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void>;
 }
@@ -167,7 +165,6 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     acceptMqtt,
     accept,
     isFull: () => log.isFull(),
-    isSaving: () => log.isSaving(),
     whenRoom: (signal) => log.whenRoom(signal),
     status() {
       const all = [...counts.values()];

@@ -49,8 +49,6 @@ export interface Commits {
   /** Holds commits back until `work` is done: a definition that their records need. */
   holdFor(work: Promise<void>): void;
   isFull(): boolean;
-  /** True while nothing new is committed for some milliseconds: what waits has no credit yet, or a commit is in flight. */
-  isSaving(): boolean;
   whenRoom(signal?: AbortSignal): Promise<void>;
   waitingBytes(): number;
   credits(): number;
@@ -235,7 +233,6 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
       holds = Promise.all([holds, work.catch(() => undefined)]).then(() => undefined);
     },
     isFull,
-    isSaving: () => timer !== undefined || inFlight !== undefined,
     whenRoom(signal) {
       if (!isFull() || signal?.aborted === true) return Promise.resolve();
       return new Promise((resolve) => {

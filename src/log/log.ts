@@ -178,11 +178,6 @@ export interface Log {
 
   /** True while more than 8 MiB wait for their commit, or the card refuses writes: doors stop reading their sockets. */
   isFull(): boolean;
-  /**
-   * True while commits wait for credit: what arrives in the next milliseconds is committed no later than what is there, so
-   * a door may read more at a time and save its CPU.
-   */
-  isSaving(): boolean;
   /** Resolves when isFull() is false. */
   whenRoom(signal?: AbortSignal): Promise<void>;
   /** Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. */
@@ -431,7 +426,6 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     },
     positions,
     isFull: commits.isFull,
-    isSaving: commits.isSaving,
     whenRoom: commits.whenRoom,
     async probe(withinMs) {
       if (clock.monotonicMs() - commits.counters.lastAtMs < withinMs) return;

@@ -83,7 +83,7 @@ export function gatherLog(): GatherLog {
     return topic;
   }
 
-  const log: Pick<Log, 'topic' | 'topics' | 'ensureTopic' | 'onTopics' | 'mark' | 'isFull' | 'isSaving' | 'whenRoom'> = {
+  const log: Pick<Log, 'topic' | 'topics' | 'ensureTopic' | 'onTopics' | 'mark' | 'isFull' | 'whenRoom'> = {
     topic: (name) => topics.get(name),
     topics: () => [...topics.values()],
     ensureTopic(name) {
@@ -99,7 +99,6 @@ export function gatherLog(): GatherLog {
       return gathering.commit;
     },
     isFull: () => isFull,
-    isSaving: () => false,
     whenRoom: (signal) =>
       new Promise((resolve) => {
         if (!isFull) return resolve();

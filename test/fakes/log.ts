@@ -202,7 +202,6 @@ export function fakeLog(): FakeLog {
       unpin: () => undefined,
     },
     isFull: () => isFull,
-    isSaving: () => false,
     whenRoom: (signal) =>
       new Promise((resolve) => {
         signal?.addEventListener('abort', () => resolve(), { once: true });

@@ -78,10 +78,6 @@ export class SettledIntake implements Intake {
     });
   }
 
-  isSaving(): boolean {
-    return false;
-  }
-
   isFull(): boolean {
     return this.#isFull;
   }

@@ -27,6 +27,8 @@ export interface Appliance {
   launch(): void;
   /** Starts the process; resolves when it is ready. Throws with its output when it ends instead. */
   start(): Promise<void>;
+  /** Starts the process where it can't serve; resolves when it has ended. */
+  fail(): Promise<{ code: number | null; said: string }>;
   isRunning(): boolean;
   /** kill -9; resolves when the process is gone. */
   kill(): Promise<void>;
@@ -47,7 +49,7 @@ export interface Appliance {
 /** What of the configuration a test has to say; ports and folder are added. */
 export type ApplianceConfig = Record<string, unknown>;
 
-/** Makes the folder and the file; starts nothing. */
+/** Makes the folder and the file; starts nothing. `data.dir` may be another one's. */
 export async function createAppliance(config: ApplianceConfig): Promise<Appliance> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-journey-'));
   const [mqttPort, kafkaPort, httpPort] = [await freePort(), await freePort(), await freePort()];
@@ -91,6 +93,13 @@ export async function createAppliance(config: ApplianceConfig): Promise<Applianc
       );
     };
     await until('headwater is ready', isReady, START_MS, () => output);
+  }
+
+  async function fail(): Promise<{ code: number | null; said: string }> {
+    const before = output.length;
+    launch();
+    const [code] = (await once(child!, 'close')) as [number | null];
+    return { code, said: output.slice(before) };
   }
 
   function isRunning(): boolean {
@@ -139,6 +148,7 @@ export async function createAppliance(config: ApplianceConfig): Promise<Applianc
     output: () => output,
     launch,
     start,
+    fail,
     isRunning,
     kill,
     terminate,

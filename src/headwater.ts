@@ -217,7 +217,8 @@ function wrongField(rule: RouteRule): keyof RouteRule {
 
 function mirrorSummary(mirror: MirrorStatus): MirrorSummary {
   const { name, state, backlog, sent, lost } = mirror;
-  const problems = mirror.reason === undefined ? [] : [mirror.reason];
+  // A mirror that is refused gives the reason of one of its partitions, which is among them.
+  const problems = mirror.reason === undefined || state === 'refused' ? [] : [mirror.reason];
   for (const { topic, partition, reason } of mirror.partitions) {
     if (reason !== undefined && problems.length < PROBLEMS_MAX) problems.push(`${topic}/${partition}: ${reason}`);
   }

@@ -6,7 +6,6 @@
 //
 // The store repeats a failing write until it is there; a commit only ends with an error when the log is closed meanwhile.
 
-import assert from 'node:assert';
 import type { Clock, Timer } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { BatchWrite, Change, Store } from '../store/store.ts';
@@ -30,6 +29,7 @@ const FREE_BYTES = 64 * 1024;
 /** What may wait for a commit before doors are told to stop reading, and what may never be passed. */
 const WAITING_BYTES_FULL = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+const ROOM_LOOK_MS = 1000;
 
 export interface CommitCounters {
   count: number;
@@ -44,7 +44,8 @@ export interface CommitCounters {
 
 export interface Commits {
   /** The commit that is being gathered, with `item` in it. `bytes` are what the item holds at present. Throws LOG_CLOSED, LOG_FULL. */
-  join(item: CommitItem | undefined, bytes: number): Commit;
+  join(item: CommitItem, bytes: number): Commit;
+  /** Never refused for want of room, as its record was taken already; whoever sets marks bounds them. Throws LOG_CLOSED. */
   mark(key: string, value: Buffer | null): Commit;
   /** Holds commits back until `work` is done: a definition that their records need. */
   holdFor(work: Promise<void>): void;
@@ -120,6 +121,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   let holds: Promise<void> = Promise.resolve();
   let isArmed = false;
   let timer: Timer | undefined;
+  let look: Timer | undefined;
   let isClosing = false;
 
   function grew(bytes: number): void {
@@ -152,8 +154,16 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     });
   }
 
+  /** Work that was added while an earlier one was waited for counts as well: its records wait in this commit. */
+  async function whenDefined(): Promise<void> {
+    for (let awaited; awaited !== holds;) {
+      awaited = holds;
+      await awaited;
+    }
+  }
+
   async function run(): Promise<void> {
-    await holds;
+    await whenDefined();
     const commit = gathering;
     gathering = new GroupCommit(grew);
     const error = await write(commit);
@@ -204,17 +214,24 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     if (isFull()) return;
     for (const tell of roomWaiters) tell();
     roomWaiters.clear();
+    look?.cancel();
+    look = undefined;
   }
 
-  function join(item: CommitItem | undefined, bytes: number): Commit {
-    if (isClosing) throw new HeadwaterError('LOG_CLOSED', 'the log is closing');
+  function join(item: CommitItem, bytes: number): Commit {
     if (waitingBytes > WAITING_BYTES_MAX) {
       throw new HeadwaterError(
         'LOG_FULL',
         `${waitingBytes} bytes wait for their commit: try again when the card has caught up`,
       );
     }
-    if (item !== undefined) gathering.items.push(item);
+    const commit = joined(bytes);
+    commit.items.push(item);
+    return commit;
+  }
+
+  function joined(bytes: number): GroupCommit {
+    if (isClosing) throw new HeadwaterError('LOG_CLOSED', 'the log is closing');
     gathering.grow(bytes);
     arm();
     return gathering;
@@ -223,9 +240,8 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   return {
     join,
     mark(key, value) {
-      const commit = join(undefined, key.length + (value?.length ?? 0));
-      assert(commit === gathering, 'joined in this turn');
-      gathering.marks.set(key, value);
+      const commit = joined(key.length + (value?.length ?? 0));
+      commit.marks.set(key, value);
       return commit;
     },
     holdFor(work) {
@@ -242,6 +258,8 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
           resolve();
         };
         roomWaiters.add(tell);
+        // The tables may fail and recover without any commit that could tell: while doors wait there may be none.
+        look ??= clock.every(ROOM_LOOK_MS, tellRoom);
         signal?.addEventListener('abort', tell, { once: true });
       });
     },
@@ -252,6 +270,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
       isClosing = true;
       startIfPaid();
       while (inFlight !== undefined) await inFlight;
+      look?.cancel();
       for (const tell of roomWaiters) tell();
       roomWaiters.clear();
     },

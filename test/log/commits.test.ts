@@ -1,0 +1,72 @@
+// The group commit over a store that the test holds in its hand: when it starts, what it waits for, whom it tells.
+
+import { expect, test } from 'vitest';
+import { createCommits, type CommitItem, type Commits } from '../../src/log/commits.ts';
+import type { Change, Store } from '../../src/store/store.ts';
+import { fakeClock } from '../fakes/clock.ts';
+
+const clock = fakeClock();
+
+interface Card {
+  written: Change[][];
+  failure: string | undefined;
+}
+
+function open(): { card: Card; commits: Commits } {
+  const card: Card = { written: [], failure: undefined };
+  const store = {
+    write: (_: unknown, marks: Change[]) => Promise.resolve(void card.written.push(marks)),
+    failure: () => card.failure,
+  } as unknown as Store;
+  return { card, commits: createCommits({ store, clock, intervalMs: 0, burstMs: 0 }) };
+}
+
+function work(): { promise: Promise<void>; end: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { promise, end: resolve };
+}
+
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('a commit waits for a definition that came while it waited for another one', async () => {
+  const { card, commits } = open();
+  const [first, second] = [work(), work()];
+  commits.holdFor(first.promise);
+  const commit = commits.mark('of the first topic', null);
+  await turns();
+  commits.holdFor(second.promise);
+  expect(commits.mark('of the second topic', null)).toBe(commit);
+  first.end();
+  await turns();
+  expect(card.written).toEqual([]);
+  second.end();
+  await commit.done();
+  expect(card.written.length).toBe(1);
+});
+
+test('who waits for room is told when the card has recovered, also when there is nothing to commit', async () => {
+  const { card, commits } = open();
+  card.failure = 'the tables fail';
+  let isTold = false;
+  void commits.whenRoom().then(() => (isTold = true));
+  clock.advance(60_000);
+  await turns();
+  expect(isTold).toBe(false);
+  card.failure = undefined;
+  clock.advance(1000);
+  await turns();
+  expect(isTold).toBe(true);
+  expect(clock.timers()).toBe(0);
+});
+
+test('a record that was taken has room for its mark', async () => {
+  const { commits } = open();
+  const item: CommitItem = { take: () => undefined, committed: () => undefined, failed: () => undefined };
+  const commit = commits.join(item, 0);
+  commit.grow(65 * 1024 * 1024);
+  expect(() => commits.join(item, 0)).toThrow('wait for their commit');
+  expect(commits.mark('qos2/a/1', Buffer.from('x'))).toBe(commit);
+  await commit.done();
+});

@@ -155,7 +155,10 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   }
 
   async function becomeActive(open: OpenSegment, lastCommit: number): Promise<void> {
-    if (active !== undefined) seal(active);
+    if (active !== undefined) {
+      sealing.push(active);
+      seal(active);
+    }
     active = open;
     commit = lastCommit;
     marks.clear();
@@ -190,13 +193,12 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     standby = undefined;
     const next = emptyOpen(await taken);
     active = next;
-    seal(full);
+    sealing.push(full);
     prepareStandby();
     return next;
   }
 
   function seal(full: OpenSegment): void {
-    sealing.push(full);
     sealWork = sealWork.then(() => sealUntilDone(full));
   }
 
@@ -241,10 +243,14 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       try {
         assert(active !== undefined, 'recovered before written');
         const open = active.fillBytes >= segmentBytesMax ? await roll(active) : active;
+        const isFirst = !open.hasMarks;
         await open.segment.write(operationsOf(batches, changes, open));
         commit += 1;
         account(open, batches);
         failure = undefined;
+        // Until then the one before has the only whole set of marks: what is not sealed can't be removed.
+        const before = sealing.at(-1);
+        if (isFirst && before !== undefined) seal(before);
         return;
       } catch (error) {
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);

@@ -126,6 +126,22 @@ test('marks are carried over rolls, and removed ones stay away', async () => {
   expect(await offsets(1, next)).toEqual([]);
 });
 
+test('a full segment can be removed only when the next one has its marks', async () => {
+  let offset = 0;
+  // One write more than fits.
+  for (; offset * (4096 + 56) < 4.5 * SMALL_BUFFER; offset += 1)
+    await store.write([batchWrite(1, offset, 1, 4096)], []);
+  expect(store.sealed().length).toBe(0);
+  let isWritten = false;
+  const writing = store.write([batchWrite(1, offset, 1, 48 * 1024 * 1024)], []).then(() => (isWritten = true));
+  while (!isWritten) {
+    expect(store.sealed().length).toBe(0);
+    await systemClock.sleep(1);
+  }
+  await writing;
+  while (store.sealed().length === 0) await systemClock.sleep(1);
+});
+
 test('a removed segment frees its folder and its ranges, and reads go on behind it', async () => {
   await fill(3);
   const [oldest] = store.sealed();

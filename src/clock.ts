@@ -48,3 +48,12 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/** The longest that Node can wait. */
+const HOLD_MS = 2 ** 31 - 1;
+
+/** Keeps the process alive until cancelled: no timer of a Clock does, and not every room has a socket that does. */
+export function holdProcess(): Timer {
+  const timer = setInterval(() => undefined, HOLD_MS);
+  return { cancel: () => clearInterval(timer) };
+}

@@ -12,7 +12,7 @@ if (major < NODE_MAJOR_MIN) {
 }
 
 // Loaded after the check, because an older Node would stop at their syntax without a word that helps.
-const { systemClock } = await import('./clock.ts');
+const { holdProcess, systemClock } = await import('./clock.ts');
 const { runCli } = await import('./cli/cli.ts');
 
 const INTERRUPTED = 130;
@@ -32,6 +32,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => undefined);
 
+// A node without open doors, and a command that waits, have nothing else to keep them until they have ended.
+const hold = holdProcess();
 const exitCode = await runCli(process.argv.slice(2), {
   in: process.stdin,
   out: process.stdout,
@@ -41,6 +43,7 @@ const exitCode = await runCli(process.argv.slice(2), {
   signal: stop.signal,
 });
 
+hold.cancel();
 process.exitCode = exitCode;
 // Whatever still holds the process must not keep it: a service that has stopped has to end.
 systemClock.after(DRAIN_MS_MAX, () => process.exit(exitCode));

@@ -34,7 +34,11 @@ function serve(env: Record<string, string> = {}): Process {
     HEADWATER_KAFKA__LISTEN: '127.0.0.1:0',
     HEADWATER_HTTP__LISTEN: '127.0.0.1:0',
   };
-  const child = spawn(process.execPath, ['src/main.ts', 'serve'], { env: { ...process.env, ...doors, ...env } });
+  return start(['serve'], { ...doors, ...env });
+}
+
+function start(args: string[], env: Record<string, string> = {}): Process {
+  const child = spawn(process.execPath, ['src/main.ts', ...args], { env: { ...process.env, ...env } });
   children.push(child);
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
@@ -73,6 +77,23 @@ test('a data folder that is in use is told with the process that has it, exit co
   const second = serve();
   expect(await second.end).toBe(75);
   expect(second.text()).toContain(`process ${first.child.pid}`);
+});
+
+test('a node whose doors are all shut goes on until it is stopped', async () => {
+  const node = serve({ HEADWATER_MQTT__LISTEN: 'off', HEADWATER_KAFKA__LISTEN: 'off', HEADWATER_HTTP__LISTEN: 'off' });
+  await expect.poll(node.text, { timeout: 15_000 }).toMatch(/ {2}data {5}.*\n/);
+  // Well beyond the moment in which Node ends a process that waits for nothing.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(node.child.exitCode).toBeNull();
+  node.child.kill('SIGTERM');
+  expect(await node.end).toBe(0);
+});
+
+test('status --watch looks again, also where no node answers', async () => {
+  const watching = start(['status', '--watch', '--url', 'http://127.0.0.1:1']);
+  await expect.poll(() => watching.text().split('no headwater answers').length, { timeout: 15_000 }).toBeGreaterThan(2);
+  watching.child.kill('SIGINT');
+  expect(await watching.end).toBe(130);
 });
 
 test('a second signal ends it at once, with 130', async () => {

@@ -434,6 +434,8 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     status,
     metrics: () => metricsOf(status()),
     async close() {
+      // A card that refuses writes must not hold up the stop: what is not committed was not acknowledged.
+      store.giveUp();
       await retention.close();
       await commits.close();
       await positions.close();

@@ -9,8 +9,9 @@ const LOOK_MS = 1000;
 /** Resolves when the disk under `folder` has `bytes` to spare, or `signal` aborts. */
 export async function whenDiskHasRoom(folder: string, bytes: number, clock: Clock, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const { bavail, bsize } = await statfs(folder);
-    if (bavail * bsize >= bytes) return;
+    // A card that can't even be asked has no room.
+    const found = await statfs(folder).catch(() => undefined);
+    if (found !== undefined && found.bavail * found.bsize >= bytes) return;
     await clock.sleep(LOOK_MS, signal);
   }
 }

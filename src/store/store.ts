@@ -58,8 +58,8 @@ export interface Store {
   /** Reads what was not sealed before the last stop and makes the store writable. Called once, before anything else. */
   recover(hooks: RecoverHooks): Promise<void>;
   /**
-   * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only when the store is closed while the card fails:
-   * then it is there wholly or not at all.
+   * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only after `giveUp`: then
+   * it is there wholly or not at all.
    */
   write(batches: BatchWrite[], marks: Change[]): Promise<void>;
   /**
@@ -81,6 +81,8 @@ export interface Store {
   diskBytes(): number;
   /** Why the card refuses writes at present. */
   failure(): string | undefined;
+  /** Before closing: from here on a write that fails is not repeated until it is there, it rejects, and so do all after it. */
+  giveUp(): void;
   close(): Promise<void>;
 }
 
@@ -240,6 +242,8 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
 
   async function writeUntilThere(batches: BatchWrite[], changes: Change[]): Promise<void> {
     for (;;) {
+      // LevelDB was not opened again after the error: a write would "succeed" and be lost.
+      if (closing.signal.aborted && failure !== undefined) throw unavailable(folder, new Error(failure));
       try {
         assert(active !== undefined, 'recovered before written');
         const open = active.fillBytes >= segmentBytesMax ? await roll(active) : active;
@@ -257,7 +261,6 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         trace.limited('a write failed; opening the segment again and repeating it', { reason: failure });
         if (isDiskFull(error)) await whenDiskHasRoom(folder, roomForOpening, clock, closing.signal);
         if (!closing.signal.aborted) await reopenActive();
-        if (closing.signal.aborted) throw unavailable(folder, error);
       }
     }
   }
@@ -294,6 +297,11 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         await clock.sleep(RETRY_MS, closing.signal);
       }
     }
+  }
+
+  function giveUp(): void {
+    closing.abort();
+    tables.giveUp();
   }
 
   /** The segment in memory that holds `offset` of a partition, the oldest first. */
@@ -379,8 +387,9 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       return bytes;
     },
     failure: () => failure ?? tables.failure(),
+    giveUp,
     async close() {
-      closing.abort();
+      giveUp();
       await sealWork;
       const created = await standby?.catch(() => undefined);
       for (const segment of [created, active?.segment, ...sealing.map((each) => each.segment)]) await segment?.close();

@@ -2,7 +2,7 @@
 // that fails is repeated after LevelDB was closed and opened again (it "succeeds" falsely otherwise), until it is there.
 
 import type { Clock } from '../clock.ts';
-import { messageOf } from '../errors.ts';
+import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { whenDiskHasRoom } from './disk-room.ts';
 import { isDiskFull, openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
@@ -16,6 +16,8 @@ const ROOM_FOR_OPENING = 3 * WRITE_BUFFER_BYTES;
 export interface TablesRoom extends Tables {
   /** Why writes do not get through at present. */
   failure(): string | undefined;
+  /** From here on a write that fails is not repeated: it rejects, and so do all after it. */
+  giveUp(): void;
   close(): Promise<void>;
 }
 
@@ -53,31 +55,29 @@ export async function openTables(folder: string, clock: Clock, trace: Trace): Pr
 
   async function writeUntilThere(operations: LevelOperation[]): Promise<void> {
     for (;;) {
+      if (closing.signal.aborted && failure !== undefined) throw unwritable(failure);
       try {
         await level.batch(operations, { sync: true });
         failure = undefined;
         return;
       } catch (error) {
-        if (closing.signal.aborted) throw error;
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
         trace.limited('a write to the tables failed, opening them again', { reason: failure });
         if (isDiskFull(error)) await whenDiskHasRoom(folder, ROOM_FOR_OPENING, clock, closing.signal);
-        if (closing.signal.aborted) throw error;
-        await reopen();
+        if (!closing.signal.aborted) await reopen();
       }
     }
   }
 
   async function reopen(): Promise<void> {
     await level.close().catch(() => undefined);
-    for (;;) {
+    while (!closing.signal.aborted) {
       try {
         level = await openLevel(folder, options);
         return;
       } catch (error) {
         failure = messageOf(error);
         await clock.sleep(RETRY_MS, closing.signal);
-        if (closing.signal.aborted) throw error;
       }
     }
   }
@@ -96,12 +96,17 @@ export async function openTables(folder: string, clock: Clock, trace: Trace): Pr
       });
     },
     failure: () => failure,
+    giveUp: () => closing.abort(),
     async close() {
       closing.abort();
       await running;
       await level.close();
     },
   };
+}
+
+function unwritable(why: string): HeadwaterError {
+  return new HeadwaterError('STORE_UNAVAILABLE', `the tables can't be written: ${why}`);
 }
 
 function operationOf([name, value]: Change): LevelOperation {

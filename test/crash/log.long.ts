@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { openLog } from '../../src/log/log.ts';
-import { openStore } from '../../src/store/store.ts';
+import { openLog, type Log } from '../../src/log/log.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
 import { batchOf, numbersOf, readAll, silent, upTo } from '../log/open-log.ts';
 
 const APPENDER = join(import.meta.dirname, 'appender.ts');
@@ -79,8 +79,7 @@ function highest(acked: string): number[] {
   return numbers;
 }
 
-/** Opens what the dead process left, and finds all that it had acknowledged. Returns the ends. */
-async function checkAgainst(acked: number[]): Promise<number[]> {
+async function open(): Promise<{ store: Store; log: Log }> {
   const store = await openStore({ folder, clock: systemClock, trace: silent, writeBufferBytes: WRITE_BUFFER_BYTES });
   const log = await openLog({
     store,
@@ -91,6 +90,12 @@ async function checkAgainst(acked: number[]): Promise<number[]> {
     topics: new Map(),
     budgetBytes: 1e12,
   });
+  return { store, log };
+}
+
+/** Opens what the dead process left, and finds all that it had acknowledged. Returns the ends. */
+async function checkAgainst(acked: number[]): Promise<number[]> {
+  const { store, log } = await open();
   const ends: number[] = [];
   for (const partition of log.topic('t')?.partitions ?? []) {
     expect(numbersOf(await readAll(partition))).toEqual(upTo(partition.highWatermark));
@@ -163,3 +168,38 @@ test('a full disk refuses, serves, and goes on by itself when there is room', { 
     execFileSync('umount', [folder]);
   }
 });
+
+test(
+  'a log closes although its disk is full, and what it had not committed is refused',
+  { timeout: 60_000 },
+  async () => {
+    await mkdir(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]);
+    try {
+      const { store, log } = await open();
+      const partition = log.ensureTopic('t').partitions[0]!;
+      let acked = 0;
+      const refused = (async () => {
+        for (; ; acked += 1) await partition.append(batchOf(acked, 1, { bytes: 10_000 }));
+      })();
+      const outcome = refused.catch((error: unknown) => error);
+      await until(() => store.failure() !== undefined, 'the disk to be full');
+      // Nothing that was gathered meanwhile may follow the write that failed.
+      const waiting = partition.gather({ take: () => batchOf(acked + 1, 1) }).done();
+      const alsoRefused = waiting.catch((error: unknown) => error);
+      await log.close().catch((error: unknown) => expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE' }));
+      await store.close();
+      expect(await outcome).toMatchObject({ code: 'LOG_CLOSED' });
+      expect(await alsoRefused).toMatchObject({ code: 'LOG_CLOSED' });
+      execFileSync('mount', ['-o', 'remount,size=64m', folder]);
+      const again = await open();
+      const found = numbersOf(await readAll(again.log.topic('t')!.partitions[0]!));
+      expect([acked, acked + 1]).toContain(found.length);
+      expect(found).toEqual(upTo(found.length));
+      await again.log.close();
+      await again.store.close();
+    } finally {
+      execFileSync('umount', [folder]);
+    }
+  },
+);

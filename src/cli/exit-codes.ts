@@ -44,7 +44,8 @@ export function exitCodeOf(error: unknown): number {
   // Whatever it was good for: somebody has to give a permission.
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') return EXIT.notPermitted;
   if (isHeadwaterError(error)) return EXIT_OF[error.code];
-  return code === 'EADDRINUSE' ? EXIT.tryLater : EXIT.failed;
+  // Another program can end, and an address can come when its cable is plugged in.
+  return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL' ? EXIT.tryLater : EXIT.failed;
 }
 
 export interface SystemError {

@@ -56,23 +56,20 @@ function explained(error: unknown, config: Config): unknown {
   for (const door of ['mqtt', 'kafka', 'http'] as const) {
     const { listen } = config[door];
     if (listen?.port !== found.port) continue;
-    return new Error(
-      `${whatFailed(found.code, listen)}: stop it, or change ${door}.listen (${config.locate([door, 'listen'])})`,
-      {
-        cause: error,
-      },
-    );
+    return new Error(`${whatFailed(found.code, listen)} change ${door}.listen (${config.locate([door, 'listen'])})`, {
+      cause: error,
+    });
   }
   return error;
 }
 
 function whatFailed(code: string, listen: Address): string {
   const address = formatAddress(listen);
-  if (code === 'EADDRINUSE') return `${address} is in use by another program`;
-  if (code === 'EACCES') return `${address} may not be opened by this user, as ports below 1024`;
+  if (code === 'EADDRINUSE') return `${address} is in use by another program: stop it, or`;
+  if (code === 'EACCES') return `${address} may not be opened by this user, as ports below 1024:`;
   return code === 'EADDRNOTAVAIL'
-    ? `${address} is no address of this machine`
-    : `${address} cannot be opened (${code})`;
+    ? `${address} is no address of this machine at present:`
+    : `${address} cannot be opened (${code}):`;
 }
 
 function warnOfOpenDoors(config: Config, trace: Trace): void {

@@ -71,6 +71,14 @@ test('a port that is taken is told with the setting to change, exit code 75', as
   expect(second.text()).toContain('change http.listen (HEADWATER_HTTP__LISTEN)');
 });
 
+test('an address that this machine does not have is told with the setting to change, exit code 75', async () => {
+  const node = serve({ HEADWATER_MQTT__LISTEN: '192.0.2.1:1883', HEADWATER_MQTT__INSECURE: 'true' });
+  expect(await node.end).toBe(75);
+  expect(node.text()).toContain(
+    'headwater: 192.0.2.1:1883 is no address of this machine at present: change mqtt.listen (HEADWATER_MQTT__LISTEN)\n',
+  );
+});
+
 test('a data folder that is in use is told with the process that has it, exit code 75', async () => {
   const first = serve();
   await ready(first);

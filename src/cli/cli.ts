@@ -64,6 +64,7 @@ function addServe(program: Command, terminal: Terminal, setExitCode: SetExitCode
 
 function addConfig(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
   const config = program.command('config').description('check or show the configuration');
+  config.addHelpText('after', example('config check /etc/headwater/headwater.yaml'));
   config
     .command('check')
     .argument('[file]', 'default HEADWATER_CONFIG')
@@ -103,6 +104,7 @@ function addStatus(program: Command, terminal: Terminal, setExitCode: SetExitCod
 
 function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
   const topics = program.command('topics').description('list, describe, create and delete topics');
+  topics.addHelpText('after', example('topics create readings -p 4'));
   const add = (name: string, description: string, sample: string): Command => {
     const command = withNode(topics.command(name)).description(description).addOption(outputOption('text', 'json'));
     return command.addHelpText('after', example(`topics ${sample}`));
@@ -173,7 +175,7 @@ function addConsume(program: Command, terminal: Terminal, setExitCode: SetExitCo
     .option('-o, --offset <from[:to]>', 'where to begin and end', 'start')
     .option('-n, --count <number>', 'end after so many records', wholeNumber)
     .option('-p, --partition <number>', 'only this partition', wholeNumber)
-    .addOption(formatOption('values only (text), or whole records (jsonl)'))
+    .addOption(formatOption('values only (text; in base64 where one is no UTF-8), or whole records (jsonl)'))
     .option('--follow', 'go on with what comes, until interrupted', false)
     .addHelpText('after', OFFSETS + example('consume readings -o @-1h -f jsonl'))
     .action(async (topic: string, options: ConsumeFlags) => {

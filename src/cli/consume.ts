@@ -3,7 +3,7 @@
 
 import { HeadwaterError } from '../errors.ts';
 import { EXIT } from './exit-codes.ts';
-import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
+import { openDaemon, topicPath, type Daemon, type Whereabouts } from './daemon.ts';
 import { parseOffsets } from './offsets.ts';
 import { progress, writeOut, type Terminal } from './terminal.ts';
 
@@ -63,7 +63,7 @@ async function place({ daemon, topic, terminal }: Reading, options: ConsumeOptio
   const range = parseOffsets(options.offset, terminal.clock.wallMs());
   if (options.follow && range.to !== undefined)
     throw new HeadwaterError('USAGE', '--follow has no end, and the range has one');
-  const { each } = await daemon.getJson<{ each: Extent[] }>(`/topics/${encodeURIComponent(topic)}`);
+  const { each } = await daemon.getJson<{ each: Extent[] }>(topicPath(topic));
   const wanted =
     options.partition === undefined ? each : each.filter(({ partition }) => partition === options.partition);
   if (wanted.length === 0)
@@ -105,7 +105,7 @@ async function resolve(daemon: Daemon, topic: string, extent: Extent, place: str
 function recordsPath(topic: string, partition: number, query: Record<string, string | number>): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) parameters.set(name, String(value));
-  return `/topics/${encodeURIComponent(topic)}/partitions/${partition}/records?${parameters.toString()}`;
+  return `${topicPath(topic)}/partitions/${partition}/records?${parameters.toString()}`;
 }
 
 async function readToEnd(reading: Reading, reader: Reader): Promise<void> {

@@ -64,13 +64,26 @@ export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal):
   return {
     url,
     get,
-    getJson: async <T>(path: string) => JSON.parse((await get(path)).text) as T,
+    getJson: async <T>(path: string) => {
+      const { text } = await get(path);
+      const value = parsed(text);
+      if (value === undefined) throw notHeadwater(url, text);
+      return value as T;
+    },
     send: (method, path, body, type = 'application/json') => {
       return call(method, path, body === undefined ? {} : { 'content-type': type }, body);
     },
     close: () => agent.destroy(),
   };
 }
+
+/** Where a topic is asked for. Throws TOPIC_UNKNOWN for names that would be steps in a path, and that no topic has. */
+export function topicPath(topic: string): string {
+  if (topic !== '' && topic !== '.' && topic !== '..') return `/topics/${encodeURIComponent(topic)}`;
+  throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${JSON.stringify(topic)}${TOPICS_HINT}`);
+}
+
+const TOPICS_HINT = ': see `headwater topics list`, or make one with `headwater topics create`';
 
 function urlOf({ url, config }: Whereabouts, env: Terminal['env']): string {
   const given = url ?? env['HEADWATER_URL'];
@@ -111,22 +124,24 @@ const CODE_OF = new Map<number, Code>([
 ]);
 
 function errorOf(status: number, text: string, url: string): HeadwaterError {
-  const { error, message } = parse(text);
+  const { error, message } = (parsed(text) ?? {}) as { error?: string; message?: string };
   const code = CODE_OF.get(status);
-  if (error === undefined || code === undefined) {
-    const said = text.slice(0, 200).trim();
-    return new HeadwaterError('NOT_REACHABLE', `what answers at ${url} is not a working headwater (${status} ${said})`);
-  }
-  const next =
-    error === 'TOPIC_UNKNOWN' ? ': see `headwater topics list`, or make one with `headwater topics create`' : '';
-  return new HeadwaterError(code, `${message}${next}`);
+  if (error === undefined || code === undefined) return notHeadwater(url, `${status} ${text}`);
+  // A partition that is not there has the same code, and is not made with `topics create`.
+  const isTopic = error === 'TOPIC_UNKNOWN' && message?.startsWith('there is no topic') === true;
+  return new HeadwaterError(code, `${message}${isTopic ? TOPICS_HINT : ''}`);
 }
 
-function parse(text: string): { error?: string; message?: string } {
+function notHeadwater(url: string, text: string): HeadwaterError {
+  const said = text.slice(0, 200).trim();
+  return new HeadwaterError('NOT_REACHABLE', `what answers at ${url} is not a working headwater (${said})`);
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as { error?: string; message?: string };
+    return JSON.parse(text);
   } catch {
     // Something else than headwater answers there: the caller says so.
-    return {};
+    return undefined;
   }
 }

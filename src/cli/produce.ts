@@ -3,7 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { HeadwaterError } from '../errors.ts';
-import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
+import { openDaemon, topicPath, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { progress, type Terminal } from './terminal.ts';
 
@@ -19,6 +19,8 @@ const LINE_BYTES_MAX = 1024 * 1024;
 const REQUEST_BYTES = 256 * 1024;
 
 export async function produce(topic: string, options: ProduceOptions, terminal: Terminal): Promise<number> {
+  if (options.format === 'jsonl' && (options.key !== undefined || options.partition !== undefined))
+    throw new HeadwaterError('USAGE', 'with -f jsonl each record says its own key and partition: leave out -k and -p');
   const daemon = openDaemon(options, terminal);
   let records = 0;
   try {
@@ -73,7 +75,6 @@ function toRecord(line: Buffer, { key, partition }: ProduceOptions): string {
 }
 
 async function append(daemon: Daemon, topic: string, body: string): Promise<number> {
-  const path = `/topics/${encodeURIComponent(topic)}/records`;
-  const { text } = await daemon.send('POST', path, body, 'application/x-ndjson');
+  const { text } = await daemon.send('POST', `${topicPath(topic)}/records`, body, 'application/x-ndjson');
   return (JSON.parse(text) as { records: number }).records;
 }

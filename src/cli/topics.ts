@@ -2,7 +2,7 @@
 
 import { formatBytes, formatDuration, isRefusal, parseBytesOrNone, parseDurationOrNever } from '../config-units.ts';
 import { HeadwaterError } from '../errors.ts';
-import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
+import { openDaemon, topicPath, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { progress, table, type Terminal } from './terminal.ts';
 
@@ -34,7 +34,7 @@ export async function listTopics(options: TopicOptions, terminal: Terminal): Pro
 
 export async function describeTopic(name: string, options: TopicOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
-    const topic = await daemon.getJson<Detail>(pathOf(name));
+    const topic = await daemon.getJson<Detail>(topicPath(name));
     const each = topic.each.map(({ partition, logStart, highWatermark, bytes }) => {
       return [partition, logStart, highWatermark, highWatermark - logStart, bytes];
     });
@@ -72,14 +72,14 @@ export interface DeleteOptions extends TopicOptions {
 
 export async function deleteTopic(name: string, options: DeleteOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
-    const { records } = await daemon.getJson<Detail>(pathOf(name));
+    const { records } = await daemon.getJson<Detail>(topicPath(name));
     if (!options.yes) {
       throw new HeadwaterError(
         'USAGE',
         `${name} and its ${records} records would be gone for ever: say --yes if they should`,
       );
     }
-    await daemon.send('DELETE', pathOf(name));
+    await daemon.send('DELETE', topicPath(name));
     if (options.output === 'json') terminal.out.write(`${JSON.stringify({ deleted: name, records })}\n`);
     progress(terminal, `${name} is deleted`);
   });
@@ -97,10 +97,6 @@ async function withDaemon(
   } finally {
     daemon.close();
   }
-}
-
-function pathOf(name: string): string {
-  return `/topics/${encodeURIComponent(name)}`;
 }
 
 function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text: () => string): void {

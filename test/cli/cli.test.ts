@@ -25,9 +25,11 @@ function file(name: string, text: string): string {
 
 const COMMANDS = [
   ['serve'],
+  ['config'],
   ['config', 'check'],
   ['config', 'show'],
   ['status'],
+  ['topics'],
   ['topics', 'list'],
   ['topics', 'describe'],
   ['topics', 'create'],
@@ -37,7 +39,7 @@ const COMMANDS = [
 ];
 
 describe('usage', () => {
-  test.each(COMMANDS)('help of %s %s has an example', async (...command) => {
+  test.each(COMMANDS.map((command) => [command]))('help of %j has an example', async (command) => {
     const { code, out } = await run([...command, '--help']);
     expect(code).toBe(0);
     expect(out).toContain(`Example: headwater ${command.join(' ')}`);
@@ -129,12 +131,16 @@ describe('errors', () => {
   });
 
   test('something else on the port is told apart from a node', async () => {
-    const server = createServer((_request, response) => response.writeHead(404).end('nothing here'));
+    let status = 404;
+    const server = createServer((_request, response) => response.writeHead(status).end('<p>nothing here'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
-    const { code, err } = await run(['status', '--url', `http://127.0.0.1:${port}`]);
-    expect(code).toBe(3);
-    expect(err).toContain('is not a working headwater');
+    for (status of [404, 200]) {
+      const { code, err } = await run(['status', '--url', `http://127.0.0.1:${port}`]);
+      expect(code).toBe(3);
+      expect(err).toContain('is not a working headwater');
+      expect(err).toContain('<p>nothing here');
+    }
     server.close();
   });
 

@@ -87,11 +87,27 @@ describe('produce and consume', () => {
   });
 
   test('an unknown topic is 4 and says how to make one', async () => {
-    for (const command of ['consume none', 'produce none', 'topics describe none']) {
+    const commands = ['consume none', 'produce none', 'topics describe none', 'topics describe ..', 'consume ..'];
+    for (const command of [...commands, 'produce .', 'topics delete ..']) {
       const { code, err } = await cli(command, { input: 'a\n' });
       expect(code).toBe(4);
       expect(err).toContain('headwater topics create');
     }
+  });
+
+  test('a partition that is not there is 4, and nobody is told to make the topic', async () => {
+    for (const command of ['produce readings -p 9', 'consume readings -p 9']) {
+      const { code, err } = await cli(command, { input: 'a\n' });
+      expect([code, err]).toEqual([4, expect.not.stringContaining('topics create')]);
+    }
+  });
+
+  test('a key or a partition for all beside records that say their own is a mistake', async () => {
+    for (const option of ['-k pump', '-p 1']) {
+      const { code, err } = await cli(`produce readings -f jsonl ${option}`, { input: '{"value":"a"}\n' });
+      expect([code, err]).toEqual([2, expect.stringContaining('leave out -k and -p')]);
+    }
+    expect((await cli('consume readings')).out).toBe('');
   });
 
   test('a line that is no record is named, and how many were kept before it', async () => {

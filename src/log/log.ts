@@ -241,11 +241,11 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     },
     visit: (partition, batch) => {
       const header = readBatchHeader(batch);
-      if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.wallMs());
+      if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.monotonicMs());
     },
     carry: () => producers.snapshot(),
   });
-  producers.restore(store.marks('producers/'));
+  producers.restore(store.marks('producers/'), clock.monotonicMs());
   for (const [name, row] of await topicRows.load()) addTopic(name, row);
   await placeEnds();
   await applyConfiguredTopics();
@@ -258,7 +258,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     partitions: byNumber,
     budgetBytes: needs.budgetBytes,
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
-    afterRun: () => producers.expire(clock.wallMs()),
+    afterRun: () => producers.expire(clock.monotonicMs()),
   });
 
   function addTopic(name: string, row: TopicRow): OpenTopic {

@@ -108,7 +108,7 @@ export class LogPartition implements Partition {
     stampOffset(batch, firstOffset, LEADER_EPOCH);
     this.#nextOffset = lastOffset + 1;
     if (header.producerId >= 0) {
-      this.#needs.producers.add(this.number, header, firstOffset, this.#needs.clock.wallMs());
+      this.#needs.producers.add(this.number, header, firstOffset, this.#needs.clock.monotonicMs());
     }
     return { partition: this.number, firstOffset, lastOffset, maxTimestampMs: header.maxTimestampMs, value: batch };
   }

@@ -21,7 +21,7 @@ export interface Producer {
   /** Newest last, five at most. */
   batches: SentBatch[];
   lastTimestampMs: number;
-  /** By our wall clock. */
+  /** By our monotonic clock: a wall clock that jumps must not make us forget. */
   appendedMs: number;
 }
 
@@ -42,8 +42,8 @@ export interface Producers {
   expire(nowMs: number): void;
   /** One mark a partition with all that is known. */
   snapshot(): Change[];
-  /** Puts a snapshot under what was replayed from the batches since. */
-  restore(marks: Iterable<[key: string, value: Buffer]>): void;
+  /** Puts a snapshot under what was replayed from the batches since. Who is in it starts its day again. */
+  restore(marks: Iterable<[key: string, value: Buffer]>, nowMs: number): void;
 }
 
 export function createProducers(): Producers {
@@ -98,7 +98,7 @@ export function createProducers(): Producers {
       }
       return changes;
     },
-    restore(marks) {
+    restore(marks, nowMs) {
       for (const [key, value] of marks) {
         if (!key.startsWith(MARK_PREFIX)) continue;
         const partition = Number(key.slice(MARK_PREFIX.length));
@@ -106,7 +106,10 @@ export function createProducers(): Producers {
         for (const earlier of JSON.parse(value.toString('utf8')) as Producer[]) {
           const entryKey = keyOf(partition, earlier.producerId);
           const replayed = entries.get(entryKey)?.producer;
-          entries.set(entryKey, { partition, producer: replayed === undefined ? earlier : joined(earlier, replayed) });
+          entries.set(entryKey, {
+            partition,
+            producer: replayed === undefined ? { ...earlier, appendedMs: nowMs } : joined(earlier, replayed),
+          });
         }
       }
     },

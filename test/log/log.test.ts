@@ -1,6 +1,7 @@
 // The log's promises on a real store: offsets without gaps, group commits, retention, and what survives a restart.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { HeadwaterError } from '../../src/errors.ts';
 import { encodeBatch } from '../../src/formats/batch.ts';
 import { crc32c } from '../../src/formats/checksum.ts';
@@ -84,6 +85,24 @@ test('a duplicate of an idempotent producer is answered with its first offset, a
   });
   expect(await partition.append(batchOf(4, 1, { ...producer, baseSequence: 4 }))).toMatchObject({ isDuplicate: false });
   expect(partition.producers()).toMatchObject([{ producerId: 9, producerEpoch: 0, lastSequence: 4 }]);
+});
+
+test('a wall clock that jumps does not make the log forget a producer, a day of silence does', async () => {
+  let wallMs = 1_000_000;
+  let silentMs = 0;
+  const clock = {
+    ...systemClock,
+    wallMs: () => wallMs,
+    monotonicMs: () => systemClock.monotonicMs() + silentMs,
+  };
+  await opened.reopen({ clock, retentionIntervalMs: 5 });
+  const partition = partitionOf('t');
+  await partition.append(batchOf(0, 1, { producerId: 9, producerEpoch: 0, baseSequence: 0 }));
+  wallMs = 1_800_000_000_000;
+  await systemClock.sleep(50);
+  expect(partition.producers().length).toBe(1);
+  silentMs = 25 * 3_600_000;
+  while (partition.producers().length > 0) await systemClock.sleep(5);
 });
 
 test('two sends of one batch in the same commit are stored once', async () => {

@@ -193,7 +193,7 @@ function overlay(
     if (!variable.startsWith(PREFIX) || value === undefined || NOT_SETTINGS.has(variable)) continue;
     const step = resolveVariable(variable, schema);
     if (step === undefined) continue;
-    const outcome = 'refused' in step ? step : assign(tree, step.path, valueFor(value, step.schema));
+    const outcome = 'refused' in step ? step : put(tree, step, value);
     if (outcome !== undefined) problems.push({ path: [], message: outcome.refused, at: variable });
     else if ('path' in step) overrides.set(keyOf(step.path), variable);
   }
@@ -241,15 +241,18 @@ function plain(name: string): string {
   return name.replaceAll('_', '').toLowerCase();
 }
 
-/** The text itself where the setting takes it, else what it says as YAML, of which JSON is a part. */
-function valueFor(text: string, schema: v.GenericSchema): unknown {
-  if (shapeOf(schema).kind === 'leaf' && safeParse(schema, text).success) return text;
+/** Puts the text itself where the setting takes it, else what it says as YAML, of which JSON is a part. */
+function put(tree: unknown, { path, schema }: Resolved, text: string): { refused: string } | undefined {
+  const isLeaf = shapeOf(schema).kind === 'leaf';
+  if (isLeaf && safeParse(schema, text).success) return assign(tree, path, text);
+  let value: unknown = text;
   try {
-    return parseYaml(text);
-  } catch {
-    // Not YAML: the schema refuses the text with a better sentence than the YAML parser's.
-    return text;
+    value = parseYaml(text);
+  } catch (error) {
+    // Where one value stands the schema refuses the text with a better sentence than the YAML parser's.
+    if (!isLeaf) return { refused: `is not JSON: ${firstLine(messageOf(error))}` };
   }
+  return assign(tree, path, value);
 }
 
 function assign(tree: unknown, path: ConfigPath, value: unknown): { refused: string } | undefined {

@@ -113,8 +113,15 @@ function textOf(input: ConfigInput): { name: string; text: string } | { tree: un
   try {
     return { name: input.file, text: readFileSync(input.file, 'utf8') };
   } catch (cause) {
-    throw new HeadwaterError('CONFIG_INVALID', `cannot read the configuration: ${messageOf(cause)}`, { cause });
+    throw new HeadwaterError('CONFIG_INVALID', `${input.file} cannot be read: ${whyUnread(cause)}`, { cause });
   }
+}
+
+function whyUnread(cause: unknown): string {
+  const { code } = cause as { code?: string };
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  return code === 'EACCES' ? 'this user may not' : messageOf(cause);
 }
 
 function invalidConfig(source: Source, problems: Problem[]): HeadwaterError {

@@ -1,6 +1,7 @@
 // The configuration: what is told about mistakes, what the environment can do, and that the sample and the reference
 // are the schema's own.
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
@@ -189,7 +190,10 @@ describe('mistakes', () => {
   });
 
   test('a file that cannot be read is named', () => {
-    expect(mistakesOf({ file: '/nowhere/headwater.yaml' })[0]).toContain('/nowhere/headwater.yaml');
+    expect(mistakesOf({ file: '/nowhere/headwater.yaml' })).toEqual([
+      '/nowhere/headwater.yaml cannot be read: there is no such file',
+    ]);
+    expect(mistakesOf({ file: tmpdir() })).toEqual([`${tmpdir()} cannot be read: it is a folder`]);
   });
 
   test('a door off loopback opens only when insecure is said', () => {
@@ -307,6 +311,11 @@ describe('the environment', () => {
     expect(config.topics.get('readings')?.retentionMs).toBe(86_400_000);
     expect(config.locate(['mirror', 0, 'rename'])).toBe('HEADWATER_MIRROR__0__RENAME');
     expect(config.locate(['mirror', 0, 'name'])).toBe('HEADWATER_MIRROR');
+  });
+
+  test('a list that is no JSON is told as such, not as a text in its place', () => {
+    const mistakes = mistakesOf({ env: { HEADWATER_MIRROR: '[{"name": "dc"}' } });
+    expect(mistakes).toEqual([expect.stringMatching(/^HEADWATER_MIRROR: is not JSON: ./)]);
   });
 
   test('text stays text even where it looks like a number', () => {

@@ -118,6 +118,14 @@ function parseJson(text: string, what: string): unknown {
   }
 }
 
+/** Throws USAGE for a parameter that is none: a wrong spelling would otherwise be taken for a default. */
+export function checkQuery(query: URLSearchParams, names: readonly string[]): void {
+  for (const name of query.keys()) {
+    if (!names.includes(name))
+      throw new HeadwaterError('USAGE', `${JSON.stringify(name)} is no parameter; there are ${names.join(', ')}`);
+  }
+}
+
 /** A whole number from the query, within bounds. Throws USAGE. */
 export function queryNumber(query: URLSearchParams, name: string, fallback: number, min: number, max: number): number {
   const text = query.get(name);
@@ -132,6 +140,9 @@ export function queryNumber(query: URLSearchParams, name: string, fallback: numb
 
 /** True when the client would rather have JSON lines than one JSON value. */
 export function wantsLines({ request, query }: Exchange): boolean {
-  if (query.has('format')) return query.get('format') === 'jsonl';
+  const format = query.get('format');
+  if (format !== null && format !== 'json' && format !== 'jsonl')
+    throw new HeadwaterError('USAGE', `format must be json or jsonl, not ${JSON.stringify(format)}`);
+  if (format !== null) return format === 'jsonl';
   return (request.headers.accept ?? '').includes('ndjson');
 }

@@ -18,6 +18,7 @@ import { partitionOfKey } from '../formats/murmur2.ts';
 import type { Log, Partition, Topic } from '../log/log.ts';
 import {
   answerOf,
+  checkQuery,
   json,
   JSON_LINES_TYPE,
   queryNumber,
@@ -34,6 +35,7 @@ export interface RecordsNeeds {
   clock: Clock;
 }
 
+const PARAMETERS = ['offset', 'count', 'bytes', 'wait', 'format'];
 const COUNT_MAX = 10_000;
 const ANSWER_BYTES_MAX = 2 * 1024 * 1024;
 const WAIT_MS_MAX = 30_000;
@@ -45,6 +47,8 @@ export async function readRecords({ log, clock }: RecordsNeeds, exchange: Exchan
   const { query, params } = exchange;
   const topic = findTopic(log, params.get('topic'));
   const partition = findPartition(topic, params.get('partition') ?? '');
+  checkQuery(query, PARAMETERS);
+  const asLines = wantsLines(exchange);
   const count = queryNumber(query, 'count', 100, 1, COUNT_MAX);
   const bytesMax = queryNumber(query, 'bytes', ANSWER_BYTES_MAX / 2, 1, ANSWER_BYTES_MAX);
   const waitMs = queryNumber(query, 'wait', 0, 0, WAIT_MS_MAX);
@@ -52,7 +56,7 @@ export async function readRecords({ log, clock }: RecordsNeeds, exchange: Exchan
   if (waitMs > 0 && offset === partition.highWatermark)
     await waitFor(partition, offset, waitMs, clock, exchange.signal);
   const { lines, nextOffset } = await collect(partition, offset, count, bytesMax);
-  return answerWith(partition, { offset, lines, nextOffset }, wantsLines(exchange));
+  return answerWith(partition, { offset, lines, nextOffset }, asLines);
 }
 
 function findPartition(topic: Topic, text: string): Partition {

@@ -120,6 +120,8 @@ describe('reading', () => {
     ['?count=0', 400],
     ['?count=1e3', 400],
     ['?wait=99999999', 400],
+    ['?ofset=3', 400],
+    ['?format=xml', 400],
   ])('%s is answered %i', async (query, status) => {
     expect((await door.ask(`/topics/readings/partitions/0/records${query}`)).status).toBe(status);
   });

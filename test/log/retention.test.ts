@@ -1,6 +1,7 @@
 // Retention: topics' own rules, what mirrors pin, and the budget above all of them.
 
 import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import type { LogNeeds, Partition } from '../../src/log/log.ts';
 import { batchOf, numbersOf, openLogFolder, readAll, type OpenLogFolder } from './open-log.ts';
 
@@ -66,6 +67,44 @@ test('the budget removes even what is unsent, and says so', async () => {
   expect(partition.logStart).toBeGreaterThan(0);
   expect(opened.log.status().droppedUnsent.batches).toBeGreaterThan(100);
   expect(numbersOf(await readAll(partition)).at(-1)).toBe(599);
+});
+
+test('the budget takes what is sent before what is not, and counts no loss', async () => {
+  await open({ budgetBytes: 1_000_000 });
+  const [unsent] = (await opened.log.createTopic('unsent')).partitions as [Partition];
+  const [sent] = (await opened.log.createTopic('sent')).partitions as [Partition];
+  opened.log.positions.pin('mirror/dc', unsent);
+  await fill(unsent, 5);
+  await fill(sent, 600);
+  await until(() => opened.store.diskBytes() < 1_000_000);
+  expect(numbersOf(await readAll(unsent))).toEqual([0, 1, 2, 3, 4]);
+  expect(sent.logStart).toBeGreaterThan(0);
+  expect(numbersOf(await readAll(sent)).at(-1)).toBe(599);
+  expect(opened.log.status().droppedUnsent).toEqual({ batches: 0, bytes: 0 });
+});
+
+test('records that came before the wall clock was set right are kept as long as the others', async () => {
+  const retentionMs = 3_600_000;
+  let wallMs = Date.UTC(2025, 0, 1);
+  let passedMs = 0;
+  const clock = { ...systemClock, wallMs: () => wallMs + passedMs, monotonicMs: () => passedMs };
+  await open({ clock, commitIntervalMs: 0 });
+  const [partition] = (await opened.log.createTopic('t', { retentionMs })).partitions as [Partition];
+  await fill(partition, 5, clock.wallMs());
+  await systemClock.sleep(20);
+  wallMs = Date.UTC(2026, 0, 1);
+  await systemClock.sleep(50);
+  expect(partition.logStart).toBe(0);
+  passedMs = retentionMs + 1;
+  await until(() => partition.logStart === 5);
+});
+
+test('records with the time of a clock that was never set do not go by their time', async () => {
+  await open({});
+  const [partition] = (await opened.log.createTopic('t', { retentionMs: 1 })).partitions as [Partition];
+  await fill(partition, 3, 1000);
+  await systemClock.sleep(50);
+  expect(partition.logStart).toBe(0);
 });
 
 test('positions survive a restart', async () => {

@@ -110,6 +110,27 @@ export function formatDuration(ms: number): string {
   return ms < 0 ? 'never' : formatQuantity(ms, DURATION);
 }
 
+const AGE_UNITS: readonly [name: string, seconds: number][] = [
+  ['d', 86_400],
+  ['h', 3600],
+  ['m', 60],
+  ['s', 1],
+];
+
+/** Milliseconds as people look at them, in the two largest units and cut below: 90061000 is `1d 1h`. */
+export function formatAge(ms: number): string {
+  let rest = Math.max(0, Math.floor(ms / 1000));
+  const first = AGE_UNITS.findIndex(([, seconds]) => rest >= seconds);
+  if (first === -1) return '0s';
+  const parts: string[] = [];
+  for (const [name, seconds] of AGE_UNITS.slice(first, first + 2)) {
+    const count = Math.floor(rest / seconds);
+    rest -= count * seconds;
+    if (count > 0) parts.push(`${count}${name}`);
+  }
+  return parts.join(' ');
+}
+
 /** Bytes in the largest unit that says them exactly: 8589934592 is `8GiB`. */
 export function formatBytes(bytes: number): string {
   return bytes < 0 ? 'none' : formatQuantity(bytes, BYTES);

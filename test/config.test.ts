@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
+import { formatAge } from '../src/config-units.ts';
 import { HeadwaterError } from '../src/errors.ts';
 
 const machine = { hostname: () => 'pump 7', diskBytes: () => 64 * 2 ** 30 };
@@ -333,6 +334,18 @@ describe('the environment', () => {
 });
 
 describe('what is printed', () => {
+  test.each([
+    [0, '0s'],
+    [999, '0s'],
+    [59_999, '59s'],
+    [61_000, '1m 1s'],
+    [3_600_000, '1h'],
+    [90_061_000, '1d 1h'],
+    [86_400_000 * 400, '400d'],
+  ])('%i ms are %s to people', (ms, text) => {
+    expect(formatAge(ms)).toBe(text);
+  });
+
   test('the sample file is the schema as it is', () => {
     expect(readFileSync('deploy/headwater.yaml', 'utf8')).toBe(printSample());
   });

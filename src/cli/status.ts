@@ -1,7 +1,7 @@
 // `headwater status`: the three questions (is data coming in, is it safe, is it leaving) in a few lines. Exit code 10
 // when the answer to the second is no.
 
-import { formatDuration } from '../config-units.ts';
+import { formatAge } from '../config-units.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { Headwater } from '../headwater.ts';
 import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
@@ -54,7 +54,7 @@ function render(now: Status): string {
   const { node, version, uptimeSeconds, health, log } = now;
   const share = ((100 * log.diskBytes) / log.budgetBytes).toFixed(1);
   return [
-    `${node}: headwater ${version}, up ${formatDuration(uptimeSeconds * 1000)}, ${health.ok ? 'healthy' : 'UNHEALTHY'}\n`,
+    `${node}: headwater ${version}, up ${formatAge(uptimeSeconds * 1000)}, ${health.ok ? 'healthy' : 'UNHEALTHY'}\n`,
     ...health.reasons.map((reason) => `  ! ${reason}\n`),
     '\nin\n',
     table([['  DOOR', 'STATE', 'CLIENTS', 'RECORDS', 'BYTES'], ...now.doors.map(doorRow)]),
@@ -80,7 +80,7 @@ function doorRow({ name, state, clients, records, bytes }: Status['doors'][numbe
 
 function mirrorsTable({ mirrors }: Status): string {
   const rows = mirrors.map(({ name, state, records, backlog }) => {
-    return [`  ${name}`, state, records, backlog.records, backlog.bytes, Math.round(backlog.ageSeconds)];
+    return [`  ${name}`, state, records, backlog.records, backlog.bytes, formatAge(backlog.ageSeconds * 1000)];
   });
-  return table([['  MIRROR', 'STATE', 'SENT', 'WAITING', 'BYTES', 'AGE, s'], ...rows]);
+  return table([['  MIRROR', 'STATE', 'SENT', 'WAITING', 'BYTES', 'AGE'], ...rows]);
 }

@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
+import { formatAge } from '../config-units.ts';
 import type { Answer } from './exchange.ts';
 import type { DoorStatus, MirrorSummary, Status } from './status.ts';
 
@@ -123,11 +124,12 @@ function comingIn({ doors }: Status, rates: Rates): string {
 
 function doorRow({ name, state, records, bytes, clients }: DoorStatus): string {
   const connected = clients === undefined ? '' : `, ${clients} connected`;
-  return row(name, `${state}${connected}, ${amount(records)} records, ${size(bytes)}`);
+  return row(name, `${state}${connected}, ${counted(records)}, ${size(bytes)}`);
 }
 
 function isSafe({ log, health }: Status): string {
-  const share = Math.round((100 * log.diskBytes) / log.budgetBytes);
+  const percent = (100 * log.diskBytes) / log.budgetBytes;
+  const share = percent < 1 ? 'less than 1' : Math.round(percent);
   const rows = [
     row('waits for the card', size(log.waitingBytes)),
     row('last commit', `${Math.round(log.commits.lastMs)} ms`),
@@ -146,8 +148,8 @@ function leaving({ mirrors }: Status, rates: Rates): string {
 }
 
 function mirrorRows({ name, state, backlog, problems }: MirrorSummary): string[] {
-  const waiting = `${amount(backlog.records)} records, ${size(backlog.bytes)}, ${Math.round(backlog.ageSeconds)} s old`;
-  const text = backlog.records === 0 ? 'nothing waits' : `${waiting} wait`;
+  const waiting = `${counted(backlog.records)}, ${size(backlog.bytes)}, the oldest for ${formatAge(backlog.ageSeconds * 1000)}`;
+  const text = backlog.records === 0 ? 'nothing waits' : `waiting: ${waiting}`;
   return [row(name, `${state}, ${text}`), ...problems.map((problem) => row('!', problem))];
 }
 
@@ -171,12 +173,17 @@ function amount(value: number): string {
   return value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString('en') : value.toFixed(1);
 }
 
+function counted(records: number): string {
+  return `${amount(records)} ${records === 1 ? 'record' : 'records'}`;
+}
+
+/** In the units of the configuration, so that the budget is found there as it stands here. */
 function size(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
   let unit = 0;
   while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
+    value /= 1024;
     unit += 1;
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;

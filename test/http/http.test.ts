@@ -65,6 +65,7 @@ describe('the page', () => {
   test('names that could be markup are text', async () => {
     status = { ...STATUS, node: '<script>', doors: [{ name: '<b>', state: 'open', records: 1, bytes: 1 }] };
     const { text } = await door.ask('/');
+    expect(text).toContain('1 record, 1 B');
     expect(text).toContain('&lt;script&gt;');
     expect((await door.ask('/cards')).text).toContain('&lt;b&gt;');
   });
@@ -82,7 +83,7 @@ describe('the page', () => {
     const health = { ok: false, reasons: ['the card is full'] };
     status = { ...STATUS, health, mirrors: [mirror] };
     const { text } = await door.ask('/cards');
-    for (const said of ['the card is full', 'dc does not answer', '12 records, 3.4 kB, 61 s old wait']) {
+    for (const said of ['the card is full', 'dc does not answer', 'waiting: 12 records, 3.3 KiB, the oldest for 1m 1s']) {
       expect(text).toContain(said);
     }
     expect(text.match(/class="bad"/g)).toHaveLength(2);

@@ -33,6 +33,9 @@ export function decodeBatchKey(key: Buffer): { partition: number; lastOffset: nu
   return { partition: key.readUInt32BE(0), lastOffset: key.readUInt32BE(4) * 0x1_0000_0000 + key.readUInt32BE(8) };
 }
 
+/** Behind all keys that there are: a compaction of this range touches nothing that is stored. */
+export const BEHIND_ALL = Buffer.from('ffff', 'hex');
+
 /** First key after all batches. */
 export const BATCHES_END = Buffer.from('ff', 'hex');
 

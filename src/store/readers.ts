@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Segment } from './segment.ts';
 
 const OPEN_MAX = 3;
-const IDLE_MS = 10_000;
+const IDLE_MS = 5_000;
 
 export interface Readers {
   /** Runs `read` on the sealed segment of that id, opened if need be. */

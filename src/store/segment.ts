@@ -4,7 +4,16 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
-import { BATCHES_END, batchKey, COMMIT_KEY, decodeBatchKey, decodeMarkKey, MARKS_END, MARKS_START } from './keys.ts';
+import {
+  BATCHES_END,
+  batchKey,
+  BEHIND_ALL,
+  COMMIT_KEY,
+  decodeBatchKey,
+  decodeMarkKey,
+  MARKS_END,
+  MARKS_START,
+} from './keys.ts';
 
 /** What a segment holds of one partition. */
 export interface Range {
@@ -112,9 +121,12 @@ export class Segment {
     return value === undefined ? undefined : Number(value.readBigUInt64BE(0));
   }
 
-  /** Moves what is in memory into a table file, so that the next opening has nothing to replay. */
+  /**
+   * Moves what is in memory into a table file, so that the next opening has nothing to replay. LevelDB does that before it
+   * compacts a range; a range that any file reaches into would be rewritten, and its bytes be written a third time.
+   */
   async flush(): Promise<void> {
-    await this.#level.compactRange(BATCHES_END, BATCHES_END);
+    await this.#level.compactRange(BEHIND_ALL, BEHIND_ALL);
   }
 
   async diskBytes(): Promise<number> {

@@ -142,6 +142,14 @@ test('a full segment can be removed only when the next one has its marks', async
   while (store.sealed().length === 0) await systemClock.sleep(1);
 });
 
+test('sealing rewrites nothing: a table file for each memtable that was flushed', async () => {
+  await fill(1);
+  const [sealed] = store.sealed();
+  const names = await readdir(join(folder, 'segments', sealed!.id.toString(16).padStart(8, '0')));
+  // 4.5 memtables fill a segment; one compaction of them would leave a single file of this small size.
+  expect(names.filter((name) => name.endsWith('.ldb')).length).toBeGreaterThanOrEqual(4);
+});
+
 test('a removed segment frees its folder and its ranges, and reads go on behind it', async () => {
   await fill(3);
   const [oldest] = store.sealed();

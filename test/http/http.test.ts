@@ -83,7 +83,11 @@ describe('the page', () => {
     const health = { ok: false, reasons: ['the card is full'] };
     status = { ...STATUS, health, mirrors: [mirror] };
     const { text } = await door.ask('/cards');
-    for (const said of ['the card is full', 'dc does not answer', 'waiting: 12 records, 3.3 KiB, the oldest for 1m 1s']) {
+    for (const said of [
+      'the card is full',
+      'dc does not answer',
+      'waiting: 12 records, 3.3 KiB, the oldest for 1m 1s',
+    ]) {
       expect(text).toContain(said);
     }
     expect(text.match(/class="bad"/g)).toHaveLength(2);

@@ -1,7 +1,6 @@
 // The appliance where it is not wanted: a card that is in use, read-only or full, an upstream that refuses, and an end in
 // the middle of everything. Each time it says what is wrong, and what was acknowledged is there. Needs root, for tmpfs.
 
-import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,9 +9,9 @@ import { afterEach, expect, test } from 'vitest';
 import { createAppliance, type Appliance, type ApplianceConfig } from '../parts/appliance.ts';
 import { startKafka } from '../parts/kafka.ts';
 import { expectPublished, expectSame } from '../parts/ledger.ts';
-import { openPublisher, readingOf, type Publisher } from '../parts/publisher.ts';
+import { openPublisher, type Publisher } from '../parts/publisher.ts';
 import { until } from '../parts/until.ts';
-import { keyOf, openSensors, plantConfig } from './sensors.ts';
+import { keyOf, noisyReadingOf, openSensors, plantConfig } from './sensors.ts';
 
 const appliances: Appliance[] = [];
 const sensors: Publisher[] = [];
@@ -84,7 +83,7 @@ test('a full card: sensors are held back, reading goes on, nothing acknowledged 
     ['line-b', 2],
   ] as const) {
     sensors.push(
-      openPublisher({ port: appliance.mqttPort, clientId, qos, perSecond: 2_000, topicOf, payloadOf: incompressible }),
+      openPublisher({ port: appliance.mqttPort, clientId, qos, perSecond: 2_000, topicOf, payloadOf: noisyReadingOf }),
     );
   }
 
@@ -117,7 +116,7 @@ test('killed on a full card: it can not start, says so, and has everything when 
       qos: 2,
       perSecond: 4_000,
       topicOf,
-      payloadOf: incompressible,
+      payloadOf: noisyReadingOf,
     }),
   );
   await until('the card is full', async () => (await healthOf(appliance, 'ready')).code === 503, 120_000);
@@ -139,13 +138,6 @@ test('killed on a full card: it can not start, says so, and has everything when 
 
 function topicOf(number: number): string {
   return `plant/a/${number % 4}/x`;
-}
-
-function incompressible(clientId: string, number: number): string {
-  const noise = Array.from({ length: 12 }, (_, index) =>
-    createHash('sha512').update(`${number} ${index}`).digest('base64'),
-  );
-  return `${readingOf(clientId, number).slice(0, -2)}${noise.join('')}"}`;
 }
 
 test('SIGTERM under load: ends well within ten seconds, and all that was acknowledged is there', async () => {

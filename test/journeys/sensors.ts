@@ -1,9 +1,10 @@
 // The load of the long journeys: MQTT publishers at both QoS under the routes of a plant, and a machine on a serial line.
 
+import { randomBytes } from 'node:crypto';
 import { expect } from 'vitest';
 import type { ApplianceConfig } from '../parts/appliance.ts';
 import { readTopic } from '../parts/kcat.ts';
-import { openPublisher, type Publisher } from '../parts/publisher.ts';
+import { openPublisher, readingOf, type Publisher } from '../parts/publisher.ts';
 import { pause } from '../parts/until.ts';
 import type { Pty } from '../parts/pty.ts';
 
@@ -30,6 +31,7 @@ export interface Load {
   total?: number;
   qos1: number;
   qos2: number;
+  payloadOf?: (clientId: string, number: number) => string;
 }
 
 /** Publishers with a line of their own each, and eight machines on it. */
@@ -44,9 +46,18 @@ export function openSensors(port: number, load: Load): Publisher[] {
       qos,
       perSecond: load.perSecond / count,
       ...(load.total === undefined ? {} : { total: Math.ceil(load.total / count) }),
+      ...(load.payloadOf === undefined ? {} : { payloadOf: load.payloadOf }),
       topicOf: (number) => `plant/${clientId}/${number % MACHINES}/temperature`,
     });
   });
+}
+
+const NOISE = randomBytes(768 * 1024).toString('base64');
+
+/** A payload of about `bytes` that does not compress. */
+export function noisyReadingOf(clientId: string, number: number, bytes = 3_000): string {
+  const at = (number * bytes) % (NOISE.length - bytes);
+  return `${readingOf(clientId, number).slice(0, -2)}${NOISE.slice(at, at + bytes)}"}`;
 }
 
 export interface Machine {

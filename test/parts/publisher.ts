@@ -44,6 +44,8 @@ export interface Publisher {
   stop(): void;
   /** Resolves when all that was made is acknowledged, to the last PUBCOMP. */
   settled(timeoutMs?: number): Promise<void>;
+  /** Hangs up in the middle of everything, and connects again at once. */
+  hangUp(): void;
   /** Hangs up for good. */
   close(): void;
 }
@@ -55,6 +57,8 @@ interface Way {
 }
 
 const TICK_MS = 10;
+/** Packet ids are used again soon, so that what the broker remembers of one for too long swallows the next message. */
+const PACKET_IDS_PER_WAY = 2;
 const PAYLOAD_BYTES = 120;
 
 /** `{"from":"p1","n":17,"pad":"..."}`, 120 bytes. */
@@ -98,7 +102,7 @@ export function openPublisher(options: PublisherOptions): Publisher {
   }
 
   function freePacketId(): number {
-    do lastPacketId = (lastPacketId % 65_535) + 1;
+    do lastPacketId = (lastPacketId % (PACKET_IDS_PER_WAY * window)) + 1;
     while (ways.has(lastPacketId));
     return lastPacketId;
   }
@@ -198,6 +202,12 @@ export function openPublisher(options: PublisherOptions): Publisher {
         timeoutMs,
         () => JSON.stringify({ made: ledger.length, sent: next, onTheWay: ways.size, ...counts }),
       ),
+    hangUp() {
+      if (!isUp) return;
+      isUp = false;
+      socket!.destroy();
+      dial();
+    },
     close() {
       isClosed = true;
       clearInterval(timer);

@@ -27,9 +27,11 @@ export interface CutLimits {
 export interface Feed {
   /**
    * Makes sure that something is held from `offset` on, and says whether it is: false at the end of the log or after
-   * `signal` aborted. Throws OFFSET_OUT_OF_RANGE when the log has lost it.
+   * `signal` aborted. Throws OFFSET_OUT_OF_RANGE when the log has removed it. What is held may begin behind `offset`, see
+   * `firstOffset`: then the card has lost what was in between.
    */
   fill(offset: number, signal: AbortSignal): Promise<boolean>;
+  firstOffset(): number | undefined;
   /** Cuts the piece that begins at `offset`. A number: nothing to send before that offset. Something must be held. */
   cut(offset: number, limits: CutLimits): Piece | number;
   /** Lets go of what lies before `offset`. */
@@ -81,6 +83,7 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
       }
       return held.length > 0;
     },
+    firstOffset: () => held[0]?.header.baseOffset,
     cut(offset, limits) {
       const [first] = held;
       assert(
@@ -106,7 +109,7 @@ function nextOffset(header: BatchHeader): number {
   return header.baseOffset + header.lastOffsetDelta + 1;
 }
 
-/** The first batches held, as many as go together. */
+/** The first batches held, as many as go together: without a gap, as offsets upstream are counted by records. */
 function adjacent(held: readonly Held[], limits: CutLimits): Held[] {
   const together = [held[0]!];
   let bytes = held[0]!.batch.length;
@@ -115,6 +118,7 @@ function adjacent(held: readonly Held[], limits: CutLimits): Held[] {
     bytes += next.batch.length;
     count += next.header.recordCount;
     if (bytes > limits.mergeBytes || count > limits.recordsMax || isControl(next.header)) break;
+    if (next.header.baseOffset !== nextOffset(together.at(-1)!.header)) break;
     together.push(next);
   }
   return together;

@@ -152,21 +152,33 @@ export function openStream(needs: StreamNeeds): Stream {
       await partition.waitBeyond(progress.offset, signal);
       return false;
     }
+    const first = await firstHeld();
+    if (first === undefined) return false;
+    if (first <= progress.offset) return true;
+    await skipTo(first);
+    return false;
+  }
+
+  /** Where what is held begins: behind the position if records are gone. */
+  async function firstHeld(): Promise<number | undefined> {
     try {
       const isHeld = await feed.fill(progress.offset, signal);
       oldestMs = feed.oldestMs();
-      return isHeld;
+      return isHeld ? feed.firstOffset() : undefined;
     } catch (error) {
-      if (!isHeadwaterError(error, 'OFFSET_OUT_OF_RANGE')) throw error;
-      const records = partition.logStart - progress.offset;
-      if (records <= 0) throw error;
-      totals.gapRecords += records;
-      trace.error('records were removed before they were sent', { ...where, from: progress.offset, records });
-      onGap(progress, partition.logStart);
-      isSettled = true;
-      await save(true);
-      return false;
+      const isRemoved = isHeadwaterError(error, 'OFFSET_OUT_OF_RANGE') && partition.logStart > progress.offset;
+      if (!isRemoved) throw error;
+      return partition.logStart;
     }
+  }
+
+  async function skipTo(offset: number): Promise<void> {
+    const records = offset - progress.offset;
+    totals.gapRecords += records;
+    trace.error('records were gone before they were sent', { ...where, from: progress.offset, records });
+    onGap(progress, offset);
+    isSettled = true;
+    await save(true);
   }
 
   /** Undefined when the partition can't be reached at present; it has waited then. */

@@ -111,6 +111,15 @@ test('what an upstream had acknowledged and lost is sent again', async () => {
   expect(pair.lines.join('\n')).toContain('upstream lost what it had acknowledged');
 });
 
+test('records that the card lost from the middle are counted, and the rest follows', async () => {
+  for (let batch = 0; batch < 3; batch += 1) await pair.append('t', 10);
+  pair.log.partition('t').batches.splice(1, 1);
+  await pair.open();
+  await pair.drained();
+  expect(pair.upstream('n.t')).toEqual(upTo(30).filter((number) => number < 10 || number >= 20));
+  expect(pair.status().lost.gapRecords).toBe(10);
+});
+
 test('two machines with the same card lose nothing: what both hold is there twice', async () => {
   await streamed(10);
   pair.broker.fate = (api) => (api === 'Produce' ? 'lose' : 'do');

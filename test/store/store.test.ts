@@ -173,6 +173,20 @@ test('a segment whose files are gone gives an error in our words, and the others
   expect(await offsets(1, end - 1)).toEqual([end - 1]);
 });
 
+test('a segment whose folder is gone does not hinder the start: reads go on behind the gap', async () => {
+  const end = await fill(3);
+  const missing = store.sealed()[1]!;
+  const [gap] = await store.rangesIn(missing.id);
+  await store.close();
+  await rm(join(folder, 'segments', missing.id.toString(16).padStart(8, '0')), { recursive: true });
+  store = await open();
+  expect((await offsets(1, gap!.firstOffset - 1)).at(-1)).toBe(gap!.firstOffset - 1);
+  expect((await offsets(1, gap!.firstOffset, 1))[0]).toBe(gap!.lastOffset + 1);
+  expect((await store.rangeAt(1, gap!.firstOffset))!.firstOffset).toBe(gap!.lastOffset + 1);
+  expect(store.sealed().map(({ id }) => id)).not.toContain(missing.id);
+  expect((await offsets(1, end - 1)).at(-1)).toBe(end - 1);
+});
+
 test('a second process is told the pid of the first', async () => {
   const second = openStore({ folder, clock: systemClock, trace });
   await expect(second).rejects.toThrow(`in use by process ${process.pid}`);

@@ -17,6 +17,8 @@ export interface Problem {
   message: string;
   /** True when the name is wrong, not the value. */
   isName?: boolean;
+  /** True when the message is a sentence of its own, and does not go on from the setting's name. */
+  isSentence?: boolean;
   /** The place, where the path cannot tell it. */
   at?: string;
 }

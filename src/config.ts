@@ -69,7 +69,18 @@ export interface ConfigInput {
   /** Variables of the environment that count; none unless given. */
   env?: Environment;
   machine?: Machine;
+  /** What the rooms find wrong, see headwater.ts: told with all else. Without it, they say so when they are opened. */
+  rooms?: RoomsCheck;
 }
+
+/** Entries of the configuration that are sound as far as the schema sees, and their numbers. */
+export interface Entries {
+  routes: [index: number, rule: Config['routes'][number]][];
+  serial: [index: number, port: SerialPort][];
+}
+
+/** Mistakes that only the rooms know, such as a route's template. */
+export type RoomsCheck = (entries: Entries) => { path: ConfigPath; message: string }[];
 
 const BUDGET_DEFAULT_BYTES = 8 * 2 ** 30;
 const BUDGET_MIN_BYTES = 128 * 2 ** 20;
@@ -88,10 +99,33 @@ export function explainConfig(input: ConfigInput = {}): LoadedConfig {
     problems.push(...strayNames(configSchema, source.tree, []), ...(parsed.issues ?? []).map(problemOf));
     const isSound = (path: ConfigPath): boolean => !problems.some((problem) => spoils(problem, path));
     problems.push(...contradictions(parsed.output as ConfigValue, isSound));
+    problems.push(...roomProblems(input.rooms, parsed.output as ConfigValue, problems));
   }
   if (problems.length > 0) throw invalidConfig(source, problems);
   const config = resolveConfig(parsed.output as ConfigValue, source, input.machine ?? thisMachine);
   return { config, effective: effectiveOf(configSchema, source.tree) as Record<string, unknown>, source };
+}
+
+function roomProblems(rooms: RoomsCheck | undefined, value: ConfigValue, problems: readonly Problem[]): Problem[] {
+  const entriesOf = <T>(name: string, list: readonly T[]): [number, T][] => {
+    // A list that is none has no entries to ask about.
+    const entries = Array.isArray(list) ? [...(list as readonly T[]).entries()] : [];
+    return entries.filter(([index]) => {
+      const path = [name, index];
+      return !problems.some((problem) => spoils(problem, path) || isWithin(problem, path));
+    });
+  };
+  const serial = entriesOf('serial', value.serial).map(([index, port]): [number, SerialPort] => [
+    index,
+    serialPort(port),
+  ]);
+  const found = rooms?.({ routes: entriesOf('routes', value.routes), serial }) ?? [];
+  return found.map((problem) => ({ ...problem, isSentence: true }));
+}
+
+/** True when the mistake is somewhere below `path`. */
+function isWithin(problem: Problem, path: ConfigPath): boolean {
+  return problem.isName !== true && path.every((step, index) => step === problem.path[index]);
 }
 
 /**
@@ -129,7 +163,7 @@ function invalidConfig(source: Source, problems: Problem[]): HeadwaterError {
   ranked.sort((a, b) => a.rank - b.rank);
   const lines = ranked.map(({ problem }) => {
     const at = problem.at ?? source.originOf(problem.path, problem.isName) ?? source.name;
-    const name = problem.path.length === 0 ? '' : `${nameOf(problem.path)} `;
+    const name = problem.path.length === 0 ? '' : `${nameOf(problem.path)}${problem.isSentence === true ? ': ' : ' '}`;
     return `${at}: ${name}${problem.message}`;
   });
   return new HeadwaterError('CONFIG_INVALID', lines.join('\n'));
@@ -186,13 +220,17 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       clientsMax: kafka.clients,
     },
     http: value.http,
-    serial: value.serial.map(({ lineMax, ...port }) => ({ ...port, lineBytesMax: lineMax })),
+    serial: value.serial.map(serialPort),
     routes: value.routes,
     topics: new Map(Object.entries(value.topics).map(([name, topic]) => [name, topicConfig(topic)])),
     mirror: value.mirror,
     log: value.log,
     locate: (path) => (isGiven(source.tree, path.slice(0, 1)) && source.originOf(path)) || 'default',
   };
+}
+
+function serialPort({ lineMax, ...port }: ConfigValue['serial'][number]): SerialPort {
+  return { ...port, lineBytesMax: lineMax };
 }
 
 function topicConfig({ retention, ...topic }: ConfigValue['topics'][string]): TopicConfig {

@@ -3,7 +3,15 @@
 
 import { readFileSync } from 'node:fs';
 import type { Clock } from './clock.ts';
-import { configError, formatAddress, type Address, type Config, type ConfigPath } from './config.ts';
+import {
+  configError,
+  formatAddress,
+  type Address,
+  type Config,
+  type ConfigPath,
+  type Entries,
+  type SerialPort,
+} from './config.ts';
 import { isHeadwaterError } from './errors.ts';
 import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
@@ -178,19 +186,26 @@ async function openIf<T>(listen: Address | undefined, open: (listen: Address) =>
   return listen === undefined ? undefined : open(listen);
 }
 
-/** What only the rooms can tell of a configuration: all mistakes at once, each with its place. Throws CONFIG_INVALID. */
-export function checkRooms(config: Config): void {
+/** What only the rooms can tell of a configuration: all mistakes at once, each with its place. */
+export function roomMistakes({ routes, serial }: Entries): { path: ConfigPath; message: string }[] {
   const problems: { path: ConfigPath; message: string }[] = [];
-  for (const [index, rule] of config.routes.entries()) {
+  for (const [index, rule] of routes) {
     const message = mistakeIn(() => parseRoute(rule));
     if (message !== undefined) problems.push({ path: ['routes', index, wrongField(rule)], message });
   }
-  for (const [index, port] of config.serial.entries()) {
+  const sound: SerialPort[] = [];
+  for (const [index, port] of serial) {
     const message = mistakeIn(() => portConfigs([port]));
-    if (message !== undefined) problems.push({ path: ['serial', index, 'path'], message });
+    if (message === undefined) sound.push(port);
+    else problems.push({ path: ['serial', index, 'path'], message });
   }
-  const message = problems.length > 0 ? undefined : mistakeIn(() => portConfigs(config.serial));
+  const message = mistakeIn(() => portConfigs(sound));
   if (message !== undefined) problems.push({ path: ['serial'], message });
+  return problems;
+}
+
+function checkRooms(config: Config): void {
+  const problems = roomMistakes({ routes: [...config.routes.entries()], serial: [...config.serial.entries()] });
   if (problems.length > 0) throw configError(config, problems);
 }
 

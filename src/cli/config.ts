@@ -32,9 +32,8 @@ export async function checkConfig(
 
 async function mistakesIn(input: ConfigInput): Promise<string[]> {
   try {
-    const { config } = explainConfig(input);
-    const { checkRooms } = await import('../headwater.ts');
-    checkRooms(config);
+    const { roomMistakes } = await import('../headwater.ts');
+    explainConfig({ ...input, rooms: roomMistakes });
     return [];
   } catch (error) {
     if (!isHeadwaterError(error, 'CONFIG_INVALID')) throw error;

@@ -5,7 +5,7 @@ import { loadConfig, type Address, type Config } from '../config.ts';
 import { formatAddress } from '../config-units.ts';
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { openHeadwater, type Headwater } from '../headwater.ts';
+import { openHeadwater, roomMistakes, type Headwater } from '../headwater.ts';
 import { openNotifier } from '../systemd.ts';
 import { createTrace, type Trace } from '../trace.ts';
 import { inputOf } from './config.ts';
@@ -24,7 +24,7 @@ const STOP_MS_MAX = 10_000;
 /** Serves until the terminal's signal aborts. */
 export async function serve(options: ServeOptions, terminal: Terminal): Promise<number> {
   const { clock, env, signal } = terminal;
-  const config = loadConfig(inputOf(options.config, terminal));
+  const config = loadConfig({ ...inputOf(options.config, terminal), rooms: roomMistakes });
   const trace = createTrace({ level: config.log.level, clock, write: (line) => void terminal.out.write(`${line}\n`) });
   const notifier = openNotifier({ env, pid: process.pid, trace });
   const headwater = await open(config, clock, trace);

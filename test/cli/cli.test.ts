@@ -85,6 +85,29 @@ describe('config', () => {
     expect(JSON.parse(out)).toEqual({ ok: false, mistakes: [expect.stringContaining('HEADWATER_MQTT__CLIENTS: ')] });
   });
 
+  test('what only a room knows is told with all else, in the order of the file', async () => {
+    const text = [
+      'serial: [null, { path: /dev/a, topic: x }, { path: /other/a, topic: x }]',
+      'routes:',
+      '  - { mqtt: "#/x", topic: x }',
+      '  - { mqtt: "a/+line", topic: "{lime}", nodes: true }',
+      '  - { mqtt: "#/x" }',
+      'log: { level: loud }',
+    ];
+    const { code, out } = await run(['config', 'check', file('rooms.yaml', text.join('\n'))]);
+    expect(code).toBe(78);
+    const told = out.trim().split('\n');
+    expect(told.map((line) => line.slice(folder.length + 1))).toEqual([
+      expect.stringMatching(/^rooms\.yaml:1:9: serial: .* its name a is used by another port/),
+      'rooms.yaml:1:10: serial[0] must be a group of settings, not null',
+      'rooms.yaml:3:13: routes[0].mqtt: route "#/x": # may only be the last level',
+      expect.stringMatching(/^rooms\.yaml:4:31: routes\[1\]\.topic: .* did you mean \{line\}\?$/),
+      'rooms.yaml:4:41: routes[1].nodes is not a setting, did you mean node?',
+      'rooms.yaml:5:5: routes[2].topic is required',
+      expect.stringContaining('log.level must be one of'),
+    ]);
+  });
+
   test('check of a good file ends with 0', async () => {
     expect(await run(['config', 'check', file('good.yaml', '')])).toMatchObject({ code: 0 });
   });

@@ -1,12 +1,12 @@
 // The process that the crash tests kill. It appends numbered records to three partitions as fast as the card lets it, as
-// an idempotent producer in one of them, and writes a line `partition number` for each acknowledged batch's last record
+// an idempotent producer in one of them and with a mark beside the records in another, and writes a line `partition number` for each acknowledged batch's last record
 // to standard output, which is a file of the parent's: what was written there before the kill was acknowledged.
 //
 //   node appender.ts FOLDER WRITE_BUFFER_BYTES
 
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/clock.ts';
-import { openLog } from '../../src/log/log.ts';
+import { openLog, type Partition } from '../../src/log/log.ts';
 import { openStore } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
 import { batchOf } from '../log/open-log.ts';
@@ -27,12 +27,21 @@ writeSync(1, 'open\n');
 
 const RECORDS = 5;
 
+/** A record and its mark in one turn, as MQTT's QoS 2 does it. */
+function appendMarked(partition: Partition, batch: Buffer, last: number): Promise<void> {
+  const commit = partition.gather({ take: () => batch });
+  log.mark('qos2/last', Buffer.from(String(last)));
+  return commit.done();
+}
+
 async function appendForever(index: number): Promise<never> {
   const partition = log.topic('t')!.partitions[index]!;
   for (let next = partition.highWatermark; ; next += RECORDS) {
     const producer = index === 2 ? { producerId: 7, producerEpoch: 0, baseSequence: next } : {};
     try {
-      await partition.append(batchOf(next, RECORDS, { bytes: 1 + ((next * 37) % 700), ...producer }));
+      const batch = batchOf(next, RECORDS, { bytes: 1 + ((next * 37) % 700), ...producer });
+      if (index === 1) await appendMarked(partition, batch, next + RECORDS - 1);
+      else await partition.append(batch);
     } catch (error) {
       // The card refuses writes: nothing of this batch was kept, so it is sent again.
       writeSync(2, `refused ${(error as Error).message}\n`);

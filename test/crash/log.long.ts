@@ -1,5 +1,5 @@
 // kill -9 at any point, a failing sync, a full disk: every acknowledged record is there once and in order, and what was
-// not acknowledged is there wholly or not at all.
+// not acknowledged is there wholly or not at all, a record with its mark.
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -102,6 +102,11 @@ async function checkAgainst(acked: number[]): Promise<number[]> {
     expect(partition.highWatermark).toBeGreaterThan(acked[partition.index]!);
     expect(partition.highWatermark % 5).toBe(0);
     ends.push(partition.highWatermark);
+  }
+  const marked = log.topic('t')?.partitions[1];
+  if (marked !== undefined && marked.highWatermark > 0) {
+    const last = Buffer.from(String(marked.highWatermark - 1));
+    expect([...log.marks('qos2/')]).toEqual([['qos2/last', last]]);
   }
   const idempotent = log.topic('t')?.partitions[2];
   if (idempotent !== undefined && idempotent.highWatermark > 0) {

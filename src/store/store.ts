@@ -362,8 +362,11 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       }
     },
     async *allRanges() {
-      yield* catalogue.allRanges();
-      yield* openRanges();
+      // What is sealed meanwhile moves to the catalogue: it is told once.
+      const open = [...openRanges()];
+      const told = new Set(open.map(({ segment }) => segment));
+      yield* open;
+      for await (const range of catalogue.allRanges()) if (!told.has(range.segment)) yield range;
     },
     *marks(prefix) {
       for (const entry of marks) if (entry[0].startsWith(prefix)) yield entry;

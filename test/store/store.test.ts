@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { isHeadwaterError } from '../../src/errors.ts';
-import { openStore, type BatchWrite, type LocatedRange, type Store } from '../../src/store/store.ts';
+import { openStore, type BatchWrite, type Change, type LocatedRange, type Store } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
 
 const trace = createTrace({ write: () => undefined });
@@ -124,6 +124,31 @@ test('marks are carried over rolls, and removed ones stay away', async () => {
   store = await open();
   expect([...store.marks('')]).toEqual([['b', Buffer.from('2')]]);
   expect(await offsets(1, next)).toEqual([]);
+});
+
+test('a segment that is sealed while all ranges are told is told once', async () => {
+  const end = await fill(6);
+  // As after a crash before the sealing: the catalogue knows the first only.
+  const rows: Change[] = [];
+  for await (const [key] of store.tables.entries('segment/')) rows.push([key, null]);
+  for await (const [key] of store.tables.entries('range/')) rows.push([key, null]);
+  rows.splice(rows.length / 2, 1);
+  rows.splice(0, 1);
+  await store.tables.write(rows);
+  await store.close();
+  store = await open();
+  const told: LocatedRange[] = [];
+  for await (const range of store.allRanges()) {
+    told.push(range);
+    while (store.sealed().length < 6) await systemClock.sleep(1);
+  }
+  const sorted = told.toSorted((a, b) => a.firstOffset - b.firstOffset);
+  expect(sorted.map(({ segment }) => segment)).toEqual([...new Set(sorted.map(({ segment }) => segment))]);
+  expect(sorted.map(({ firstOffset }) => firstOffset)).toEqual([
+    0,
+    ...sorted.slice(0, -1).map(({ lastOffset }) => lastOffset + 1),
+  ]);
+  expect(sorted.at(-1)!.lastOffset).toBe(end - 1);
 });
 
 test('a full segment can be removed only when the next one has its marks', async () => {

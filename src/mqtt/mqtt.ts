@@ -181,7 +181,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       return deltaBytes < 0 || partialBytes <= limits.partialBytesMax;
     },
     refused(connection, reason, detail) {
-      refuse(reason, { from: connection.remote, clientId: connection.clientId, detail });
+      refuse(reason, { from: connection.remote, clientId: connection.clientId.replace('\0', 'unnamed '), detail });
     },
     ended(connection) {
       connections.delete(connection);

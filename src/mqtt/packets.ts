@@ -88,7 +88,9 @@ export function readConnect(bytes: Buffer, frame: Frame, bounds: PacketBounds): 
   const name = reader.text();
   const level = reader.u8() & ~BRIDGE_BIT;
   if (reader.isShort || (name !== 'MQTT' && name !== 'MQIsdp')) return { reason: 'protocol name' };
-  if (level !== (name === 'MQTT' ? 4 : 3)) return { reason: 'protocol level', returnCode: UNACCEPTABLE_PROTOCOL };
+  if (level !== (name === 'MQTT' ? 4 : 3)) {
+    return { reason: `MQTT of level ${level}, and 3.1.1 is spoken here`, returnCode: UNACCEPTABLE_PROTOCOL };
+  }
   const flags = reader.u8();
   const flagsFault = connectFlagsFault(flags);
   if (flagsFault !== undefined) return { reason: flagsFault };

@@ -1,5 +1,5 @@
 // What an operator starts from: the compose file is YAML, and the settings in it are settings.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../src/config.ts';
@@ -21,6 +21,17 @@ test('every port of the compose file is published on loopback only', () => {
   const ports = Object.values(compose.services).flatMap((service) => service.ports);
   expect(ports.length).toBeGreaterThan(3);
   expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+});
+
+test('the installed command and the service run the same program with the same configuration', () => {
+  const command = readFileSync('deploy/headwater', 'utf8');
+  const unit = readFileSync('systemd/headwater.service', 'utf8');
+  const [, node, main] = /^exec (\S+) (\S+) "\$@"$/m.exec(command) ?? [];
+  const start = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ');
+  expect([start?.[0], start?.at(-2)]).toEqual([node, main]);
+  const config = /^Environment=HEADWATER_CONFIG=(.*)$/m.exec(unit)?.[1];
+  expect(command).toContain(`"\${HEADWATER_CONFIG-${config}}"`);
+  expect(statSync('deploy/headwater').mode & 0o111).toBe(0o111);
 });
 
 test('what the image is made of is there, and the compose file names it', () => {

@@ -352,8 +352,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       tail.forget(partition.number);
       changes.push([startKey(partition.number), null]);
     }
+    // Written first: who is told may make the topic anew.
+    const isGone = tables.write(changes);
     tellTopics();
-    await tables.write(changes);
+    await isGone;
     for (const partition of topic.partitions) await positions.forget(partition.number);
     retention.runSoon();
   }

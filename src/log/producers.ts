@@ -99,18 +99,21 @@ export function createProducers(): Producers {
       return changes;
     },
     restore(marks, nowMs) {
+      const replayed = [...entries];
+      entries.clear();
       for (const [key, value] of marks) {
         if (!key.startsWith(MARK_PREFIX)) continue;
         const partition = Number(key.slice(MARK_PREFIX.length));
         snapshotted.add(partition);
         for (const earlier of JSON.parse(value.toString('utf8')) as Producer[]) {
-          const entryKey = keyOf(partition, earlier.producerId);
-          const replayed = entries.get(entryKey)?.producer;
-          entries.set(entryKey, {
-            partition,
-            producer: replayed === undefined ? { ...earlier, appendedMs: nowMs } : joined(earlier, replayed),
-          });
+          entries.set(keyOf(partition, earlier.producerId), { partition, producer: { ...earlier, appendedMs: nowMs } });
         }
+      }
+      // What was replayed is newer: it comes last, and is forgotten last.
+      for (const [key, { partition, producer }] of replayed) {
+        const earlier = entries.get(key)?.producer;
+        entries.delete(key);
+        entries.set(key, { partition, producer: earlier === undefined ? producer : joined(earlier, producer) });
       }
     },
   };

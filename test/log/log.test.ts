@@ -169,6 +169,18 @@ test('a topic that was deleted is empty when it is made again', async () => {
   expect(opened.log.topic('t')!.partitions.map((each) => each.highWatermark)).toEqual([0, 0]);
 });
 
+test('a topic that is made anew by who hears of its end is there after a restart', async () => {
+  opened.log.ensureTopic('t');
+  const stop = opened.log.onTopics(() => opened.log.ensureTopic('t'));
+  await opened.log.deleteTopic('t');
+  stop();
+  await partitionOf('t').append(batchOf(0, 1));
+  const { id } = opened.log.topic('t')!;
+  await opened.reopen();
+  expect(opened.log.topic('t')!.id).toEqual(id);
+  expect(opened.log.topic('t')!.partitions[0]!.highWatermark).toBe(1);
+});
+
 test('names and settings that are not allowed are refused', async () => {
   for (const name of ['', '.', '..', 'a b', 'ä', 'x'.repeat(250)]) {
     expect(() => opened.log.ensureTopic(name)).toThrow('topic name');

@@ -5,11 +5,15 @@
 //   npm run demo
 //   npm run demo -- --kafka 127.0.0.1:9092
 
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { isRefusal, parseAddress } from '../src/config-units.ts';
+import { messageOf } from '../src/errors.ts';
 import { createTrace } from '../src/trace.ts';
 import { openPty } from '../test/parts/pty.ts';
 import { countUpstream, type Counted } from './count.ts';
@@ -22,14 +26,17 @@ const SENSORS = ['press-1', 'press-2', 'oven-1', 'oven-2'];
 const READINGS_PER_SECOND = 100;
 const LINES_PER_SECOND = 20;
 const DRAIN_MS_MAX = 120_000;
+const ANSWER_MS_MAX = 5000;
 
-const { values } = parseArgs({ options: { kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } } });
+const values = options();
 if (values.help === true) {
   console.log(
     "npm run demo [-- --kafka HOST:PORT]\n\nTells headwater's story in about a minute. Without --kafka a second headwater is the datacenter.",
   );
   process.exit(0);
 }
+
+if (values.kafka !== undefined) await expectAnswer(values.kafka);
 
 const folder = await mkdtemp(join(tmpdir(), 'headwater-demo-'));
 const nodeName = `edge-${folder.slice(-6)}`;
@@ -77,6 +84,7 @@ link.cut();
 await edge.kill();
 screen.say('the link is cut and the edge is killed at once');
 await edge.start();
+screen.say('the edge is started again, without its link');
 await sleep(4_000);
 link.restore();
 screen.say('the link is back');
@@ -91,6 +99,34 @@ const onEdge = await countUpstream(edge.kafka, ['readings', 'boiler'], trace);
 exitCode = report(upstream, onEdge);
 await cleanup.disposeAsync();
 process.exit(exitCode);
+
+function options(): { kafka?: string | undefined; help?: boolean | undefined } {
+  try {
+    return parseArgs({ options: { kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values;
+  } catch (error) {
+    return refuse(messageOf(error));
+  }
+}
+
+/** A minute is long for somebody who has mistyped an address. */
+async function expectAnswer(kafka: string): Promise<void> {
+  const address = parseAddress(kafka);
+  if (isRefusal(address)) return refuse(`--kafka ${address.refused}`);
+  const socket = connect({ ...address, timeout: ANSWER_MS_MAX });
+  socket.once('timeout', () => socket.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
+  try {
+    await once(socket, 'connect');
+  } catch (error) {
+    refuse(`nothing answers at ${kafka} (${messageOf(error)}): give --kafka a broker that runs, or leave it out`);
+  } finally {
+    socket.destroy();
+  }
+}
+
+function refuse(message: string): never {
+  console.error(`demo: ${message}`);
+  process.exit(2);
+}
 
 /** Waits until the mirror has nothing left to send. */
 async function drained(node: Node): Promise<void> {

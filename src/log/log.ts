@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import { readBatchHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
-import type { Change, Store } from '../store/store.ts';
+import type { Change, Range, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
 import { metricsOf } from './log-metrics.ts';
@@ -15,7 +15,15 @@ import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
 import { openRetention } from './retention.ts';
 import { Tail } from './tail.ts';
-import { checkSettings, checkTopicName, DEFAULT_SETTINGS, openTopicRows, startKey, type TopicRow } from './topics.ts';
+import {
+  checkSettings,
+  checkTopicName,
+  DEFAULT_SETTINGS,
+  endKey,
+  openTopicRows,
+  startKey,
+  type TopicRow,
+} from './topics.ts';
 
 /**
  * A group commit: all that waited, over all partitions, in one atomic synced write. Whatever joins in the same
@@ -243,6 +251,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       const header = readBatchHeader(batch);
       if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.monotonicMs());
     },
+    onLost: keepEnds,
     carry: () => producers.snapshot(),
   });
   producers.restore(store.marks('producers/'), clock.monotonicMs());
@@ -283,6 +292,18 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       byNumber.get(parseInt(key.slice('start/'.length), 16))?.place(Number(value.toString()));
     }
     for await (const range of store.allRanges()) byNumber.get(range.partition)?.hold(range);
+    for await (const [key, value] of tables.entries('end/')) {
+      byNumber.get(parseInt(key.slice('end/'.length), 16))?.goOnAt(Number(value.toString()));
+    }
+  }
+
+  async function keepEnds(lost: Range[]): Promise<void> {
+    const changes: Change[] = [];
+    for (const { partition, lastOffset } of lost) {
+      const known = Number((await tables.get(endKey(partition)))?.toString() ?? 0);
+      if (lastOffset >= known) changes.push([endKey(partition), Buffer.from(String(lastOffset + 1))]);
+    }
+    await tables.write(changes);
   }
 
   async function applyConfiguredTopics(): Promise<void> {
@@ -350,7 +371,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       byNumber.delete(partition.number);
       producers.forget(partition.number);
       tail.forget(partition.number);
-      changes.push([startKey(partition.number), null]);
+      changes.push([startKey(partition.number), null], [endKey(partition.number), null]);
     }
     // Written first: who is told may make the topic anew.
     const isGone = tables.write(changes);

@@ -72,6 +72,11 @@ export class LogPartition implements Partition {
     this.#endAt(Math.max(this.highWatermark, range.lastOffset + 1));
   }
 
+  /** At the start, last: offsets below were given to records that the card has lost, and are not given again. */
+  goOnAt(offset: number): void {
+    this.#nextOffset = Math.max(this.#nextOffset, offset);
+  }
+
   #endAt(offset: number): void {
     this.highWatermark = offset;
     this.#nextOffset = offset;

@@ -3,6 +3,7 @@
 //   topic/<name>             -> JSON TopicRow
 //   meta/next-partition      -> the next number, decimal
 //   start/<partition, 8 hex> -> log start offset, decimal
+//   end/<partition, 8 hex>   -> offset that the next record has at least: behind records that the card has lost
 
 import { randomBytes } from 'node:crypto';
 import { HeadwaterError } from '../errors.ts';
@@ -82,6 +83,10 @@ export function checkSettings(settings: TopicSettings): void {
     if (!Number.isSafeInteger(value) || value < -1)
       throw new HeadwaterError('TOPIC_INVALID', `${what} ${value}: use -1 or more`);
   }
+}
+
+export function endKey(partition: number): string {
+  return `end/${partition.toString(16).padStart(8, '0')}`;
 }
 
 export function startKey(partition: number): string {

@@ -7,6 +7,7 @@ import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import type { Catalogue } from './catalogue.ts';
 import { isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
+import type { Range } from './segment.ts';
 import { openTables } from './tables.ts';
 
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
@@ -58,7 +59,12 @@ function deepestMessage(error: unknown): string {
 }
 
 /** Folders that are not in the catalogue, in the order they were written; what a crash left half-made is removed. */
-export async function findUnsealed(segmentsFolder: string, catalogue: Catalogue, trace: Trace): Promise<number[]> {
+export async function findUnsealed(
+  segmentsFolder: string,
+  catalogue: Catalogue,
+  trace: Trace,
+  onLost: (ranges: Range[]) => Promise<void>,
+): Promise<number[]> {
   const unsealed: number[] = [];
   const present = new Set<number>();
   const removed = new Set<number>();
@@ -76,7 +82,10 @@ export async function findUnsealed(segmentsFolder: string, catalogue: Catalogue,
   }
   for (const { id } of catalogue.sealed()) {
     if (present.has(id)) continue;
-    if (!removed.has(id)) trace.error('a segment of the catalogue is missing; its records are gone', { segment: id });
+    if (!removed.has(id)) {
+      trace.error('a segment of the catalogue is missing; its records are gone', { segment: id });
+      await onLost(await catalogue.rangesIn(id));
+    }
     await catalogue.remove(id);
   }
   await syncFolder(segmentsFolder);

@@ -91,6 +91,8 @@ export interface RecoverHooks {
   describe: Describe;
   /** Sees each batch of the segments that were not sealed, oldest first. */
   visit: (partition: number, batch: Buffer) => void;
+  /** What a sealed segment held whose folder is gone; the store forgets it afterwards. */
+  onLost: (ranges: Range[]) => Promise<void>;
   /** Marks to set afresh at each roll: a snapshot of what the reader of a segment's batches must know before them. */
   carry: () => Change[];
 }
@@ -142,7 +144,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   async function recover(hooks: RecoverHooks): Promise<void> {
     carry = hooks.carry;
     await mkdir(segmentsFolder, { recursive: true });
-    const unsealed = await findUnsealed(segmentsFolder, catalogue, trace);
+    const unsealed = await findUnsealed(segmentsFolder, catalogue, trace, hooks.onLost);
     nextId = 1 + Math.max(0, ...unsealed, ...catalogue.sealed().map((each) => each.id));
     for (const id of unsealed) {
       const found = await scanSegment(await Segment.open(id, folderOf(id), writeBufferBytes), hooks);

@@ -1,5 +1,7 @@
 // The log's promises on a real store: offsets without gaps, group commits, retention, and what survives a restart.
 
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { HeadwaterError } from '../../src/errors.ts';
@@ -179,6 +181,23 @@ test('a topic that is made anew by who hears of its end is there after a restart
   await opened.reopen();
   expect(opened.log.topic('t')!.id).toEqual(id);
   expect(opened.log.topic('t')!.partitions[0]!.highWatermark).toBe(1);
+});
+
+test('offsets of records that the card has lost are not given again', async () => {
+  await partitionOf('quiet').append(batchOf(0, 3));
+  const busy = partitionOf('busy');
+  for (let next = 0; opened.store.sealed().length === 0; next += 1)
+    await busy.append(batchOf(next, 1, { bytes: 3000 }));
+  const { id } = opened.store.sealed()[0]!;
+  await opened.log.close();
+  await opened.store.close();
+  await rm(join(opened.folder, 'segments', id.toString(16).padStart(8, '0')), { recursive: true });
+  await opened.reopen();
+  expect(partitionOf('quiet').highWatermark).toBe(0);
+  // Not only at the first start behind the loss.
+  await opened.reopen();
+  expect(await partitionOf('quiet').append(batchOf(3, 1))).toMatchObject({ baseOffset: 3 });
+  expect(numbersOf(await readAll(partitionOf('quiet')))).toEqual([3]);
 });
 
 test('names and settings that are not allowed are refused', async () => {

@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { isHeadwaterError } from '../../src/errors.ts';
-import { openStore, type BatchWrite, type Change, type LocatedRange, type Store } from '../../src/store/store.ts';
+import {
+  openStore,
+  type BatchWrite,
+  type Change,
+  type LocatedRange,
+  type Range,
+  type Store,
+} from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
 
 const trace = createTrace({ write: () => undefined });
@@ -14,9 +21,11 @@ const SMALL_BUFFER = 64 * 1024;
 
 let folder: string;
 let store: Store;
+let lost: Range[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'headwater-store-'));
+  lost = [];
   store = await open();
 });
 
@@ -44,7 +53,12 @@ function batchWrite(partition: number, firstOffset: number, count = 1, bytes = 1
 
 async function open(seen: number[] = []): Promise<Store> {
   const opened = await openStore({ folder, clock: systemClock, trace, writeBufferBytes: SMALL_BUFFER });
-  await opened.recover({ describe, visit: (_, batch) => seen.push(describe(batch).firstOffset), carry: () => [] });
+  await opened.recover({
+    describe,
+    visit: (_, batch) => seen.push(describe(batch).firstOffset),
+    onLost: async (ranges) => void lost.push(...ranges),
+    carry: () => [],
+  });
   return opened;
 }
 
@@ -208,6 +222,7 @@ test('a segment whose folder is gone does not hinder the start: reads go on behi
   expect((await offsets(1, gap!.firstOffset - 1)).at(-1)).toBe(gap!.firstOffset - 1);
   expect((await offsets(1, gap!.firstOffset, 1))[0]).toBe(gap!.lastOffset + 1);
   expect((await store.rangeAt(1, gap!.firstOffset))!.firstOffset).toBe(gap!.lastOffset + 1);
+  expect(lost).toEqual([gap]);
   expect(store.sealed().map(({ id }) => id)).not.toContain(missing.id);
   expect((await offsets(1, end - 1)).at(-1)).toBe(end - 1);
 });

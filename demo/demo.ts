@@ -70,10 +70,12 @@ screen.say(`sensors publish; the edge mirrors to ${values.kafka === undefined ? 
 await sleep(10_000);
 link.cut();
 screen.say('the link is cut');
-await sleep(15_000);
+await sleep(10_000);
 link.restore();
-screen.say('the link is back');
-await sleep(8_000);
+screen.say('the link is back; the mirror tries again within seconds');
+await drained(edge);
+screen.say('the mirror has caught up');
+await sleep(1_000);
 await edge.kill();
 screen.say('kill -9 of the edge');
 await sleep(2_000);

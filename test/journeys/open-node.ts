@@ -70,7 +70,12 @@ export async function openNode(tree: Record<string, unknown> = {}): Promise<Node
     return found.find((each) => each.name === name)!;
   }
 
-  await open();
+  try {
+    await open();
+  } catch (error) {
+    await rm(folder, { recursive: true });
+    throw error;
+  }
   return {
     get headwater() {
       return headwater;

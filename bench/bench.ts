@@ -41,8 +41,17 @@ if (values.help === true || unknown !== undefined) {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 const isQuick = values.quick ?? false;
-const stand = await openStand({ isQuick, ...(values.dir === undefined ? {} : { dir: values.dir }) });
 try {
+  await bench();
+} catch (error) {
+  process.stderr.write(`\nbench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+// What a step has left behind when it failed must not keep this process; the stand is cleared on its exit.
+process.exit();
+
+async function bench(): Promise<void> {
+  const stand = await openStand({ isQuick, ...(values.dir === undefined ? {} : { dir: values.dir }) });
   stand.progress('building headwater');
   buildHeadwater();
   const machine = describeMachine(stand.makeFolder('machine'));
@@ -53,10 +62,4 @@ try {
   for (const { name, lines } of sections) process.stdout.write(`\n## ${name}\n\n${lines.join('\n')}\n`);
   const only = values.only === undefined ? '' : ` -- --only ${values.only}`;
   if (!isQuick) writeReadme(machine, sections, `npm run bench${only}`);
-} catch (error) {
-  process.stderr.write(`\nbench: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
-} finally {
-  stand.close();
 }
-process.exit();

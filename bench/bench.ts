@@ -19,9 +19,9 @@ const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
   path: measurePath,
 };
 
-const USAGE = `npm run bench                      all measurements, some fifteen minutes; results go to bench/README.md
+const USAGE = `npm run bench                      all measurements, some eighteen minutes; results go to bench/README.md
 npm run bench -- --only mqtt,rss   some of: ${Object.keys(STEPS).join(', ')}
-npm run bench -- --quick           shorter runs, two minutes; prints, writes nothing
+npm run bench -- --quick           shorter runs, two or three minutes; prints, writes nothing
 npm run bench -- --dir FOLDER      where data is kept while measuring; must be on a disk`;
 
 const options = {

@@ -159,7 +159,7 @@ export class Segment {
   }
 }
 
-export async function folderBytes(folder: string): Promise<number> {
+async function folderBytes(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(folder)) {
     // A compaction may remove a file between the two calls.

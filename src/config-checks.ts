@@ -2,13 +2,15 @@
 
 import type * as v from 'valibot';
 import { configSchema, type ConfigValue } from './config-schema.ts';
-import { shapeOf } from './config-setting.ts';
+import { chosen, shapeOf, type Shape } from './config-setting.ts';
 import type { ConfigPath, Problem } from './config-source.ts';
 import { formatAddress, isLoopback, isRefusal, nearest, parseTopicName, quote, type Address } from './config-units.ts';
 
+type GroupShape = Extract<Shape, { kind: 'group' }>;
+
 /** Names that are no setting, and lists where a group should be: valibot would pass over them. */
 export function strayNames(schema: v.GenericSchema, value: unknown, path: ConfigPath): Problem[] {
-  const shape = shapeOf(schema);
+  const shape = shapeOf(schema, value);
   if (shape.kind === 'leaf' || typeof value !== 'object' || value === null) return [];
   if (Array.isArray(value) && shape.kind !== 'list') {
     // To valibot a list is an object, too.
@@ -23,7 +25,7 @@ export function strayNames(schema: v.GenericSchema, value: unknown, path: Config
     else if (shape.kind === 'map') problems.push(...strayInMap(shape.value, key, inner, at));
     else {
       const known = shape.entries.get(key);
-      if (known === undefined) problems.push({ path: at, isName: true, message: strayMessage(key, shape.entries) });
+      if (known === undefined) problems.push({ path: at, isName: true, message: strayMessage(key, shape, value) });
       else problems.push(...strayNames(known, inner, at));
     }
   }
@@ -37,7 +39,12 @@ function strayInMap(schema: v.GenericSchema, key: string, value: unknown, path: 
   return strayNames(schema, value, path);
 }
 
-function strayMessage(key: string, entries: ReadonlyMap<string, v.GenericSchema>): string {
+function strayMessage(key: string, shape: GroupShape, value: unknown): string {
+  const { entries, choice } = shape;
+  const owners = [...(choice?.of ?? [])].filter(([, own]) => Object.hasOwn(own, key)).map(([name]) => name);
+  if (choice !== undefined && owners.length > 0) {
+    return `is a setting of ${choice.key}: ${owners.join(', ')}, not of ${choice.key}: ${chosen(choice, value)}`;
+  }
   const meant = nearest(key, entries.keys());
   if (meant !== undefined) return `is not a setting, did you mean ${meant}?`;
   const elsewhere = findNamed(configSchema, key, '');

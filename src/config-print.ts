@@ -58,16 +58,43 @@ function bodyLines(schema: v.GenericSchema, indent: string): string[] {
   const shape = shapeOf(schema);
   if (shape.kind === 'map') return [`${indent}readings:`, ...groupLines(shape.value, `${indent}  `)];
   if (shape.kind !== 'list') return groupLines(schema, indent);
-  const [first = '', ...rest] = groupLines(shape.item, `${indent}  `);
+  return [...entryLines(groupLines(shape.item, `${indent}  `), indent), ...otherVariants(shape.item, indent)];
+}
+
+/** One entry of a list. */
+function entryLines([first = '', ...rest]: string[], indent: string): string[] {
   return [`${indent}- ${first.trimStart()}`, ...rest];
+}
+
+/** An entry for each further variant: what must be given, and what it has of its own. */
+function otherVariants(schema: v.GenericSchema, indent: string): string[] {
+  const shape = shapeOf(schema);
+  if (shape.kind !== 'group' || shape.choice === undefined) return [];
+  const { key, fallback, common, of } = shape.choice;
+  return [...of].flatMap(([name, own]) => {
+    if (name === fallback) return [];
+    const head = Object.entries(common).filter(([, inner]) => isRequired(inner));
+    const lines = head.map(([setting, inner]) => `${indent}  ${setting}: ${inline(aboutOf(inner).sample)}`);
+    const body = entriesLines(Object.entries(own), `${indent}  `);
+    return entryLines([...lines, `${indent}  ${key}: ${name}`, ...body], indent);
+  });
+}
+
+function isRequired(schema: v.GenericSchema): boolean {
+  return aboutOf(schema).otherwise === undefined && defaultOf(schema) === undefined;
 }
 
 /** The settings of a group, one below the other, each under its documentation. */
 function groupLines(schema: v.GenericSchema, indent: string): string[] {
-  const shape = shapeOf(schema);
+  // Of several variants the first that can be meant.
+  const shape = shapeOf(schema, {});
   assert(shape.kind === 'group');
+  return entriesLines(shape.entries, indent);
+}
+
+function entriesLines(entries: Iterable<[string, v.GenericSchema]>, indent: string): string[] {
   const lines: string[] = [];
-  for (const [name, inner] of shape.entries) {
+  for (const [name, inner] of entries) {
     const about = aboutOf(inner);
     lines.push(...wrap(`${about.doc ?? ''}${facts(inner)}`, `${indent}# `));
     if (isLeafLike(inner)) lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
@@ -115,13 +142,23 @@ function tables(schema: v.GenericSchema, prefix: string, lines: string[]): void 
   if (shape.kind === 'leaf') return;
   if (shape.kind === 'list') return tables(shape.item, `${prefix}[]`, lines);
   if (shape.kind === 'map') return tables(shape.value, `${prefix}.NAME`, lines);
-  const settings = [...shape.entries].filter(([, inner]) => isLeafLike(inner));
+  const { choice } = shape;
+  if (choice === undefined) return entryTables(shape.entries, prefix, lines);
+  entryTables(new Map(Object.entries(choice.common)), prefix, lines);
+  for (const [name, own] of choice.of) {
+    lines.push(`### ${prefix} with \`${choice.key}: ${name}\``, '');
+    entryTables(new Map(Object.entries(own)), prefix, lines);
+  }
+}
+
+function entryTables(entries: ReadonlyMap<string, v.GenericSchema>, prefix: string, lines: string[]): void {
+  const settings = [...entries].filter(([, inner]) => isLeafLike(inner));
   if (settings.length > 0) {
     lines.push('| setting | takes | default | |', '|---|---|---|---|');
     for (const [name, inner] of settings) lines.push(row(`${prefix}.${name}`, inner));
     lines.push('');
   }
-  for (const [name, inner] of shape.entries) {
+  for (const [name, inner] of entries) {
     if (isLeafLike(inner)) continue;
     const at = prefix === '' ? name : `${prefix}.${name}`;
     lines.push(`${prefix === '' ? '##' : '###'} ${at}`, '', aboutOf(inner).doc ?? '', '');

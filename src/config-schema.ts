@@ -3,17 +3,17 @@
 // are in the form people write (`100ms`, `8GiB`); the schema's output is in plain numbers, named by unit in config.ts.
 
 import type * as v from 'valibot';
-import { byDefault, bytes, duration, either, flag, group, integer, list, listOfSome } from './config-setting.ts';
+import { byDefault, bytes, duration, flag, group, integer, list, listOfSome } from './config-setting.ts';
 import { map, oneOf, optional, required, scalar, section, text } from './config-setting.ts';
 import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
-import { parseInteger, parseListen, parseNodeName, parseTopicName, quote, type Parsed } from './config-units.ts';
+import { serialPort } from './config-serial.ts';
+import { parseInteger, parseListen, parseNodeName, quote, type Parsed } from './config-units.ts';
 
 const DAY_MS = 86_400_000;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
 const listen = scalar('HOST:PORT, or off', parseListen);
-const topicName = scalar("topic's name", parseTopicName);
 const shortName = scalar('letters, digits, dots, underscores, hyphens', parseNodeName);
 const template = text('template', 1024);
 const address = scalar('HOST:PORT', (input): Parsed<string> => {
@@ -117,65 +117,6 @@ const http = section('Status page, health checks, metrics, and topics over REST.
     'Names by which this node may be asked for, besides `localhost` and plain addresses. Requests for other names ' +
       'are refused, so that a page on the internet cannot reach in through the browser of somebody on the site.',
     ['pump-7.local'],
-  ),
-});
-
-const serialKey = either(
-  scalar('none', (input): Parsed<'none'> => (input === 'none' ? input : { refused: 'must be none, or a field' })),
-  group({
-    field: required(
-      integer(1, 1000),
-      'Which field of the line is the key, counted from 1, without spaces around it.',
-      1,
-    ),
-    separator: byDefault(text('1 to 8 characters', 8), ',', 'What stands between fields.'),
-  }),
-);
-
-const serialPort = group({
-  path: required(
-    text('path of a device', 4096),
-    'The device. Names under /dev/serial/by-id stay the same when ports are plugged in another order.',
-    '/dev/serial/by-id/usb-boiler',
-  ),
-  topic: required(topicName, "The log's topic that the records go to.", 'boiler'),
-  name: optional(shortName, 'the last part of the path', "The port's name in records, status and metrics.", 'boiler'),
-  baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line.'),
-  dataBits: byDefault(oneOf([5, 6, 7, 8]), 8, 'Data bits of a character.'),
-  parity: byDefault(oneOf(['none', 'even', 'odd']), 'none', 'Parity bit of a character.'),
-  stopBits: byDefault(oneOf([1, 2]), 1, 'Stop bits of a character.'),
-  flowControl: byDefault(
-    oneOf(['none', 'rtscts', 'xonxoff']),
-    'none',
-    "Without it a device that sends while the card is slow can overrun the kernel's buffer of some KiB.",
-  ),
-  framing: byDefault(oneOf(['lines']), 'lines', 'How records are told apart: one record a line.'),
-  delimiter: byDefault(
-    text('1 to 16 bytes', 16),
-    '\n',
-    'What ends a line; a carriage return before a line feed belongs to it.',
-  ),
-  encoding: byDefault(
-    oneOf(['utf8', 'latin1', 'raw']),
-    'utf8',
-    "The device's character set. `latin1` is turned into UTF-8; `raw` keeps the bytes and does not look at them.",
-  ),
-  invalid: byDefault(
-    oneOf(['keep', 'drop']),
-    'keep',
-    'What becomes of a line that should be UTF-8 and is not; it is counted either way.',
-  ),
-  lineMax: byDefault(bytes(1, MIB / 4), '64KiB', 'Longest line. Each port may hold this much memory.'),
-  overlong: byDefault(
-    oneOf(['drop', 'cut']),
-    'drop',
-    '`drop` leaves a longer line out, `cut` makes several of it; it is counted either way.',
-  ),
-  key: optional(
-    serialKey,
-    "the port's name is the key",
-    "Takes a record's key from a field of the line, so that each sensor behind the port keeps its own order over " +
-      'partitions; `key: none` gives records without a key.',
   ),
 });
 

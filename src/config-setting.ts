@@ -113,6 +113,40 @@ export function either<const W extends v.GenericSchema, const G extends v.Generi
   >;
 }
 
+/**
+ * A group whose setting `key` decides which other settings it has: those of `common`, of which `key` is one, and those
+ * of that word in `of`. Left out, it is `fallback`.
+ */
+export function variants<
+  const K extends string,
+  const C extends v.ObjectEntries,
+  const O extends Record<string, v.ObjectEntries>,
+>(key: K, common: C, of: O, fallback: keyof O & string) {
+  type Each = { [N in keyof O]: v.ObjectSchema<Omit<C, K> & O[N], undefined> };
+  type Output = { [N in keyof O]: v.InferOutput<Each[N]> & Record<K, N> }[keyof O];
+  type Input = { [N in keyof O]: v.InferInput<Each[N]> & Partial<Record<K, N>> }[keyof O];
+  const groups = new Map(Object.entries(of).map(([name, own]) => [name, group({ ...common, ...own })]));
+  const choice: Choice = { key, fallback, common, of: new Map(Object.entries(of)) };
+  // With a word that is none of them only what is common can be judged, that word first of all.
+  const schema = v.lazy((input) => groups.get(chosen(choice, input)) ?? group(common));
+  return Object.assign(schema, { choice }) as unknown as v.GenericSchema<Input, Output>;
+}
+
+/** See `variants`. */
+export interface Choice {
+  key: string;
+  fallback: string;
+  common: v.ObjectEntries;
+  of: ReadonlyMap<string, v.ObjectEntries>;
+}
+
+/** The word that `input` has, or means, for the key; one that is no text is no word. */
+export function chosen({ key, fallback }: Choice, input: unknown): string {
+  const given = typeof input === 'object' && input !== null ? (input as Record<string, unknown>)[key] : undefined;
+  if (given === undefined) return fallback;
+  return typeof given === 'string' ? given : '';
+}
+
 /** Settings under names that people choose. */
 export function map<const S extends v.GenericSchema>(value: S) {
   return v.record(v.string(), value, notOf('a group of settings'));
@@ -127,7 +161,7 @@ function notOf(what: string) {
 
 /** What a schema is made of, for those who walk it. */
 export type Shape =
-  | { kind: 'group'; entries: ReadonlyMap<string, v.GenericSchema> }
+  | { kind: 'group'; entries: ReadonlyMap<string, v.GenericSchema>; choice?: Choice }
   | { kind: 'list'; item: v.GenericSchema }
   | { kind: 'map'; value: v.GenericSchema }
   | { kind: 'leaf' };
@@ -142,16 +176,24 @@ interface Introspected {
   value?: v.GenericSchema;
   /** See `either`. */
   group?: v.GenericSchema;
+  /** See `variants`. */
+  choice?: Choice;
 }
 
 function inside(schema: v.GenericSchema): Introspected {
   return schema;
 }
 
-export function shapeOf(schema: v.GenericSchema): Shape {
-  const { type, wrapped, group, entries, item, value } = inside(schema);
-  if (wrapped !== undefined) return shapeOf(wrapped);
-  if (group !== undefined) return shapeOf(group);
+/** `input` tells which of several variants is meant; without it, or when it does not tell, all of them together. */
+export function shapeOf(schema: v.GenericSchema, input?: unknown): Shape {
+  const { type, wrapped, group, choice, entries, item, value } = inside(schema);
+  if (wrapped !== undefined) return shapeOf(wrapped, input);
+  if (group !== undefined) return shapeOf(group, input);
+  if (choice !== undefined) {
+    const own = input === undefined ? undefined : choice.of.get(chosen(choice, input));
+    const all = Object.assign({}, ...[...choice.of.values()].toReversed()) as v.ObjectEntries;
+    return { kind: 'group', entries: new Map(Object.entries({ ...choice.common, ...(own ?? all) })), choice };
+  }
   if (entries !== undefined) return { kind: 'group', entries: new Map(Object.entries(entries)) };
   if (item !== undefined) return { kind: 'list', item };
   if (type === 'record' && value !== undefined) return { kind: 'map', value };

@@ -36,7 +36,7 @@ export interface Config {
   readonly locate: (path: ConfigPath) => string;
 }
 
-export type SerialPort = Omit<ConfigValue['serial'][number], 'lineMax'> & { lineBytesMax: number };
+export type SerialPort = ConfigValue['serial'][number];
 
 export interface TopicConfig {
   partitions?: number;
@@ -115,11 +115,8 @@ function roomProblems(rooms: RoomsCheck | undefined, value: ConfigValue, problem
       return !problems.some((problem) => spoils(problem, path) || isWithin(problem, path));
     });
   };
-  const serial = entriesOf('serial', value.serial).map(([index, port]): [number, SerialPort] => [
-    index,
-    serialPort(port),
-  ]);
-  const found = rooms?.({ routes: entriesOf('routes', value.routes), serial }) ?? [];
+  const entries = { routes: entriesOf('routes', value.routes), serial: entriesOf('serial', value.serial) };
+  const found = rooms?.(entries) ?? [];
   return found.map((problem) => ({ ...problem, isSentence: true }));
 }
 
@@ -190,7 +187,7 @@ function spoils(problem: Problem, path: ConfigPath): boolean {
 /** The tree with every default that is not the machine's filled in. */
 function effectiveOf(schema: v.GenericSchema, value: unknown): unknown {
   const given = value ?? defaultOf(schema);
-  const shape = shapeOf(schema);
+  const shape = shapeOf(schema, given);
   if (typeof given !== 'object' || shape.kind === 'leaf') return given;
   if (shape.kind === 'list') return (given as unknown[]).map((item) => effectiveOf(shape.item, item));
   const holder = given as Record<string, unknown>;
@@ -220,17 +217,13 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       clientsMax: kafka.clients,
     },
     http: value.http,
-    serial: value.serial.map(serialPort),
+    serial: value.serial,
     routes: value.routes,
     topics: new Map(Object.entries(value.topics).map(([name, topic]) => [name, topicConfig(topic)])),
     mirror: value.mirror,
     log: value.log,
     locate: (path) => (isGiven(source.tree, path.slice(0, 1)) && source.originOf(path)) || 'default',
   };
-}
-
-function serialPort({ lineMax, ...port }: ConfigValue['serial'][number]): SerialPort {
-  return { ...port, lineBytesMax: lineMax };
 }
 
 function topicConfig({ retention, ...topic }: ConfigValue['topics'][string]): TopicConfig {

@@ -164,7 +164,7 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
       found.push({ name: 'kafka', state: 'open', clients: connections, ...produced });
     }
     for (const port of serial.status()) {
-      found.push({ name: `serial ${port.name}`, state: port.state, records: port.lines, bytes: port.bytes });
+      found.push({ name: `serial ${port.name}`, state: port.state, records: port.records, bytes: port.bytes });
     }
     return found;
   }

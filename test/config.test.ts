@@ -89,7 +89,7 @@ describe('the file', () => {
         encoding: 'utf8',
         invalid: 'keep',
         flowControl: 'none',
-        lineBytesMax: 65_536,
+        lineMax: 65_536,
         overlong: 'drop',
       },
     ]);

@@ -1,21 +1,20 @@
-// One serial device at work: drives its link, cuts what comes into lines, and hands them in. Reading stops while the
-// intake is full or too many of this port's lines wait for their commit; the device then waits in the kernel's buffer.
-//
-// An unfinished line is forgotten when the device goes. The first line after an opening may be the end of a longer one:
-// nothing in a stream of lines tells.
+// One serial device at work: drives its link, lets its framing make records of what comes, and hands them in. Reading
+// stops while the intake is full or too many of this port's records wait for their commit; the device then waits in the
+// kernel's buffer.
 
 import type { Clock, Timer } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Commit } from '../log/log.ts';
+import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
-import { createLineSplitter } from './lines.ts';
+import type { FramedRecord } from './framing.ts';
+import { openFraming } from './framings.ts';
 import { FIRST_LINK, step, type LinkAction, type LinkInput, type LinkState } from './link.ts';
 import type { OpenPort, Port } from './port.ts';
-import { readingOf } from './reading.ts';
 import type { PortConfig } from './settings.ts';
-import { createTaken, type TakenLine } from './taken.ts';
+import { createTaken, type TakenRecord } from './taken.ts';
 
 export interface DeviceStatus {
   name: string;
@@ -23,29 +22,39 @@ export interface DeviceStatus {
   state: LinkState;
   /** How long it has been in this state. */
   sinceMs: number;
+  framing: string;
   /** True while reading is held back. */
   isPaused: boolean;
-  /** Lines and their bytes taken in. */
-  lines: number;
+  /** Records and the bytes of their values taken in. */
+  records: number;
   bytes: number;
-  /** Lines that were longer than allowed. */
+  /** Bytes that came over the line, and that were sent. */
+  received: number;
+  sent: number;
+  /** How long ago the device was last heard; not there if it never was. */
+  heardMs?: number;
+  /** Records that were longer than allowed. */
   overlong: number;
-  /** Lines that were not UTF-8 where they should be. */
+  /** What came and was not as it should be. */
   invalid: number;
   /** Bytes that wait for their commit. */
   waitingBytes: number;
   /** How often the port was opened. */
   openings: number;
   lastError?: string;
+  /** What else the framing has to say. */
+  details?: Record<string, unknown>;
 }
 
 export interface Device {
   status(): DeviceStatus;
+  /** Of its framing, beyond what is in the status. */
+  metrics(): Metric[];
   /** Closes the port for good. On return it is free, and nothing more is taken from it. */
   stop(): Promise<void>;
-  /** Resolves when every line that was taken is committed. */
+  /** Resolves when every record that was taken is committed. */
   whenCommitted(): Promise<void>;
-  /** Forgets lines that were not committed. */
+  /** Forgets records that were not committed. */
   close(): void;
 }
 
@@ -59,14 +68,21 @@ export interface DeviceNeeds {
   random: () => number;
 }
 
-/** Bytes of lines of one port that may wait for their commits. */
+/** Bytes of records of one port that may wait for their commits. */
 const TAKEN_BYTES_MAX = 1024 * 1024;
 
 export function openDevice(needs: DeviceNeeds): Device {
   const { config, intake, clock, trace } = needs;
   const name = Buffer.from(config.name);
   const headers: RecordHeader[] = [{ key: 'serial.port', value: name }];
-  const splitter = createLineSplitter(config);
+  const framing = openFraming(config.framing, {
+    portName: config.name,
+    clock,
+    trace,
+    take,
+    isFull: () => isPaused || taken.isFull() || intake.isFull(),
+    write,
+  });
   const taken = createTaken({ accept, clock, bytesMax: TAKEN_BYTES_MAX, onFailure });
   const stopping = new AbortController();
   let link = FIRST_LINK;
@@ -76,9 +92,11 @@ export function openDevice(needs: DeviceNeeds): Device {
   let closing: Promise<void> | undefined;
   let due: Timer | undefined;
   let isPaused = false;
-  let lines = 0;
+  let records = 0;
   let bytes = 0;
-  let invalid = 0;
+  let received = 0;
+  let sent = 0;
+  let heardAtMs: number | undefined;
   let refused = 0;
   let openings = 0;
   let lastError: string | undefined;
@@ -112,7 +130,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   async function tryToOpen(): Promise<void> {
-    const opened = await needs.openPort(config, { onData, onLost }, clock);
+    const opened = await needs.openPort(config, { onData, onLost, onDrained: () => framing.drained?.() }, clock);
     if ('kind' in opened) {
       move(opened.kind, opened.message);
       return;
@@ -120,7 +138,9 @@ export function openDevice(needs: DeviceNeeds): Device {
     port = opened;
     openings += 1;
     move('opened');
-    if (link.state === 'open' && isPaused) port.pause();
+    if (link.state !== 'open') return;
+    if (isPaused) port.pause();
+    framing.opened();
     throttle();
   }
 
@@ -132,45 +152,50 @@ export function openDevice(needs: DeviceNeeds): Device {
 
   function onLost(reason: string): void {
     port = undefined;
-    const forgotten = splitter.reset();
-    if (forgotten > 0) trace.info('an unfinished line was forgotten', { port: config.name, bytes: forgotten });
+    framing.lost();
     move('lost', reason);
   }
 
   function onData(chunk: Buffer): void {
-    const timestampMs = clock.wallMs();
-    const before = splitter.overlong();
-    splitter.push(chunk, (line) => take(line, timestampMs));
-    if (splitter.overlong() !== before) trace.limited('serial line is too long', { port: config.name });
+    received += chunk.length;
+    heardAtMs = clock.monotonicMs();
+    framing.chunk(chunk, clock.wallMs());
     throttle();
   }
 
-  function take(line: Buffer, timestampMs: number): void {
-    const { key, value, isValid } = readingOf(line, config, name);
-    if (!isValid) {
-      invalid += 1;
-      trace.limited('serial line is not UTF-8', { port: config.name });
-      if (config.invalid === 'drop') return;
-    }
-    lines += 1;
-    bytes += value.length;
-    taken.add({ key, value, timestampMs });
+  function write(data: Buffer): boolean {
+    if (link.state !== 'open' || port?.write(data) !== true) return false;
+    sent += data.length;
+    return true;
   }
 
-  function accept({ key, value, timestampMs }: TakenLine): Commit | undefined {
+  function take(record: FramedRecord): void {
+    records += 1;
+    bytes += record.value.length;
+    taken.add({
+      ...record,
+      key: record.key === undefined ? name : record.key,
+      topic: record.topic ?? config.topic,
+      headers: record.headers === undefined ? headers : [...headers, ...record.headers],
+    });
+    throttle();
+  }
+
+  function accept(record: TakenRecord): Commit | undefined {
+    const { topic, key, value, timestampMs } = record;
     try {
-      return intake.accept({ topic: config.topic, key, value, headers, timestampMs, door: 'serial' });
+      return intake.accept({ topic, key, value, headers: record.headers, timestampMs, door: 'serial' }, record.marks);
     } catch (error) {
       if (!isHeadwaterError(error, 'RECORD_TOO_LARGE')) throw error;
       refused += 1;
-      trace.limited('serial line is too long', { port: config.name, reason: error.message });
+      trace.limited('serial record is too long', { port: config.name, reason: error.message });
       return undefined;
     }
   }
 
   function onFailure(error: unknown): void {
     lastError = messageOf(error);
-    trace.limited('serial lines wait to be handed in again', { port: config.name, reason: lastError });
+    trace.limited('serial records wait to be handed in again', { port: config.name, reason: lastError });
   }
 
   function throttle(): void {
@@ -187,27 +212,41 @@ export function openDevice(needs: DeviceNeeds): Device {
     } while (taken.isFull());
     isPaused = false;
     port?.resume();
+    framing.room?.();
   }
 
-  attempt = tryToOpen();
-  return {
-    status: () => ({
+  function status(): DeviceStatus {
+    const { overlong, invalid, details } = framing.status();
+    const nowMs = clock.monotonicMs();
+    return {
       name: config.name,
       path: config.path,
+      framing: config.framing.kind,
       state: link.state,
-      sinceMs: clock.monotonicMs() - sinceMs,
+      sinceMs: nowMs - sinceMs,
       isPaused,
-      lines,
+      records,
       bytes,
-      overlong: splitter.overlong() + refused,
+      received,
+      sent,
+      ...(heardAtMs !== undefined && { heardMs: nowMs - heardAtMs }),
+      overlong: overlong + refused,
       invalid,
       waitingBytes: taken.bytes(),
       openings,
       ...(lastError !== undefined && { lastError }),
-    }),
+      ...(details !== undefined && { details }),
+    };
+  }
+
+  attempt = tryToOpen();
+  return {
+    status,
+    metrics: () => framing.metrics?.() ?? [],
     async stop() {
       stopping.abort();
       move('stop');
+      framing.stop();
       await attempt;
       await closing;
     },

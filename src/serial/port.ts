@@ -9,6 +9,7 @@ import { stat } from 'node:fs/promises';
 import type { SerialPort } from 'serialport';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { OUTPUT_BYTES_MAX } from './framing.ts';
 import type { PortConfig } from './settings.ts';
 
 export interface PortListener {
@@ -16,12 +17,16 @@ export interface PortListener {
   onData(chunk: Buffer): void;
   /** Called once when the device has gone; nothing is called after it, nor after close(). */
   onLost(reason: string): void;
+  /** After a write() that was refused: less than half of what may wait to be sent does. */
+  onDrained(): void;
 }
 
 export interface Port {
   /** Reads no more than what the port buffers (64 KiB); the rest waits in the kernel, or in the device by flow control. */
   pause(): void;
   resume(): void;
+  /** Sends bytes, which must not be changed any more. False: none of them was taken, as too much waits; see onDrained. */
+  write(bytes: Buffer): boolean;
   /** On return the device is free for others. Never throws. */
   close(): Promise<void>;
 }
@@ -51,13 +56,13 @@ export const openSerialPort: OpenPort = async (config, listener, clock) => {
 async function openDevice(config: PortConfig): Promise<SerialPort> {
   // The package's own entry would load a dozen parsers that nothing here uses: 6 MiB of memory.
   const { SerialPort } = await import('serialport/dist/serialport.js');
-  const { flowControl } = config;
+  const { baud, dataBits, parity, stopBits, flowControl } = config.line;
   const port = new SerialPort({
     path: config.path,
-    baudRate: config.baud,
-    dataBits: config.dataBits,
-    parity: config.parity,
-    stopBits: config.stopBits,
+    baudRate: baud,
+    dataBits,
+    parity,
+    stopBits,
     rtscts: flowControl === 'rtscts',
     xon: flowControl === 'xonxoff',
     xoff: flowControl === 'xonxoff',
@@ -69,6 +74,8 @@ async function openDevice(config: PortConfig): Promise<SerialPort> {
 
 function watch(serial: SerialPort, path: string, identity: string, listener: PortListener, clock: Clock): Port {
   let isDone = false;
+  let pendingBytes = 0;
+  let wasRefused = false;
 
   const presence = clock.every(PRESENCE_MS, () => {
     identityOf(path).then(
@@ -92,13 +99,27 @@ function watch(serial: SerialPort, path: string, identity: string, listener: Por
     });
   }
 
+  function write(bytes: Buffer): boolean {
+    if (isDone || (wasRefused = pendingBytes + bytes.length > OUTPUT_BYTES_MAX)) return false;
+    pendingBytes += bytes.length;
+    serial.write(bytes, () => sent(bytes.length));
+    return true;
+  }
+
+  function sent(bytes: number): void {
+    pendingBytes -= bytes;
+    if (isDone || !wasRefused || pendingBytes > OUTPUT_BYTES_MAX / 2) return;
+    wasRefused = false;
+    listener.onDrained();
+  }
+
   serial.on('data', (chunk: Buffer) => {
     if (!isDone) listener.onData(chunk);
   });
   serial.on('error', (error) => lost(error.message));
   serial.on('end', () => lost('the device has ended'));
   serial.on('close', (error?: Error | null) => lost(error?.message ?? 'closed'));
-  return { pause: () => void serial.pause(), resume: () => void serial.resume(), close };
+  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, close };
 }
 
 /** What device a path names at present; undefined when it names none. */

@@ -1,7 +1,7 @@
 // What a line becomes: the value and the key of a record. Pure.
 
 import { isAscii, isUtf8 } from 'node:buffer';
-import type { PortConfig } from './settings.ts';
+import type { LinesConfig } from './line-framing.ts';
 
 export interface Reading {
   key: Buffer | null;
@@ -11,13 +11,13 @@ export interface Reading {
 }
 
 /** Key and value of `line`, views of it where they can be. `name` is the key that a line without its own has. */
-export function readingOf(line: Buffer, config: PortConfig, name: Buffer): Reading {
+export function readingOf(line: Buffer, config: LinesConfig, name: Buffer): Reading {
   const isValid = config.encoding !== 'utf8' || isUtf8(line);
   const value = config.encoding === 'latin1' && !isAscii(line) ? Buffer.from(line.toString('latin1')) : line;
   return { key: keyOf(config, value, name), value, isValid };
 }
 
-function keyOf({ key }: PortConfig, value: Buffer, name: Buffer): Buffer | null {
+function keyOf({ key }: LinesConfig, value: Buffer, name: Buffer): Buffer | null {
   if (key === 'none') return null;
   if (key === 'name') return name;
   let start = 0;

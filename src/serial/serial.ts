@@ -1,19 +1,18 @@
-// The serial door: any number of ports whose lines become records. A port that is missing at start or goes away is tried
+// The serial door: any number of ports whose bytes become records. A port that is missing at start or goes away is tried
 // again for ever; none of them can keep the others, or the start of the node, from working.
 
 import type { Clock } from '../clock.ts';
 import type { Intake } from '../intake/intake.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
-import { openDevice, type DeviceStatus } from './device.ts';
+import { openDevice, type Device, type DeviceStatus } from './device.ts';
 import { openSerialPort, type OpenPort } from './port.ts';
-import { portConfigs, type SerialPortConfig } from './settings.ts';
+import { portConfigs, type SerialPort } from './settings.ts';
 
-export type { SerialPortConfig } from './settings.ts';
 export type { DeviceStatus } from './device.ts';
 
 export interface SerialNeeds {
-  ports: readonly SerialPortConfig[];
+  ports: readonly SerialPort[];
   intake: Intake;
   clock: Clock;
   trace: Trace;
@@ -25,7 +24,7 @@ export interface Serial {
   /** In the order of the configuration. */
   status(): DeviceStatus[];
   metrics(): Metric[];
-  /** Stops reading. On return the ports are free and every line taken from them is committed, or five seconds are over. */
+  /** Stops reading. On return the ports are free and every record taken from them is committed, or five seconds are over. */
   stopIntake(): Promise<void>;
   /** The same, and forgets what was not committed. */
   close(): Promise<void>;
@@ -57,7 +56,22 @@ export async function openSerial(needs: SerialNeeds): Promise<Serial> {
     for (const device of devices) device.close();
   }
 
-  return { status, metrics: () => metricsOf(status()), stopIntake, close };
+  return { status, metrics: () => [...metricsOf(status()), ...framingMetrics(devices)], stopIntake, close };
+}
+
+/** Those of the framings: ports of the same framing share a metric, told apart by their label. */
+function framingMetrics(devices: readonly Device[]): Metric[] {
+  const metrics = new Map<string, Metric>();
+  for (const device of devices) {
+    const port = device.status().name;
+    for (const metric of device.metrics()) {
+      const samples = metric.samples.map(({ labels, value }) => ({ labels: { port, ...labels }, value }));
+      const shared = metrics.get(metric.name);
+      if (shared === undefined) metrics.set(metric.name, { ...metric, samples });
+      else shared.samples.push(...samples);
+    }
+  }
+  return [...metrics.values()];
 }
 
 function metricsOf(ports: DeviceStatus[]): Metric[] {
@@ -70,23 +84,33 @@ function metricsOf(ports: DeviceStatus[]): Metric[] {
       each((port) => (port.state === 'open' ? 1 : 0)),
     ),
     counter(
-      'serial_lines_total',
-      'Lines taken in.',
-      each((port) => port.lines),
+      'serial_records_total',
+      'Records taken in.',
+      each((port) => port.records),
     ),
     counter(
       'serial_bytes_total',
-      'Bytes of the lines taken in.',
+      'Bytes of the records taken in.',
       each((port) => port.bytes),
     ),
     counter(
+      'serial_received_bytes_total',
+      'Bytes that came over the line.',
+      each((port) => port.received),
+    ),
+    counter(
+      'serial_sent_bytes_total',
+      'Bytes that were sent over the line.',
+      each((port) => port.sent),
+    ),
+    counter(
       'serial_overlong_total',
-      'Lines that were longer than allowed.',
+      'Records that were longer than allowed.',
       each((port) => port.overlong),
     ),
     counter(
       'serial_invalid_total',
-      'Lines that were not UTF-8 where they should be.',
+      'Lines or frames that were not as they should be.',
       each((port) => port.invalid),
     ),
     counter(

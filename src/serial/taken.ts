@@ -1,6 +1,6 @@
-// What one port has taken in and the card has not: lines on their way through the intake. A line has no acknowledgement
-// that its device could wait for, so it is held here until its commit is done, and handed in again, in order, should
-// that commit fail. Bounded: the port is paused at `bytesMax` and read again below half of it.
+// What one port has taken in and the card has not: records on their way through the intake. Most devices have no
+// acknowledgement that they could wait for, so a record is held here until its commit is done, and handed in again, in
+// order, should that commit fail. Bounded: the port is paused at `bytesMax` and read again below half of it.
 //
 //   add ──> waiting ──> in flight (one entry a commit) ──> done
 //              ^                   │ failed, or refused by the intake
@@ -8,17 +8,16 @@
 
 import type { Clock, Timer } from '../clock.ts';
 import type { HeadwaterError } from '../errors.ts';
+import type { RecordHeader } from '../formats/batch.ts';
 import type { Commit } from '../log/log.ts';
+import type { FramedRecord } from './framing.ts';
 
-export interface TakenLine {
-  key: Buffer | null;
-  value: Buffer;
-  timestampMs: number;
-}
+/** A FramedRecord with what it left out filled in. */
+export type TakenRecord = FramedRecord & { key: Buffer | null; topic: string; headers: RecordHeader[] };
 
 export interface Taken {
-  /** Hands a line to the intake, or queues it behind those that wait to be handed in again. */
-  add(line: TakenLine): void;
+  /** Hands a record to the intake, or queues it behind those that wait to be handed in again. */
+  add(record: TakenRecord): void;
   bytes(): number;
   isFull(): boolean;
   /** Resolves when less than half of what may be held is held, or after close(). */
@@ -30,8 +29,8 @@ export interface Taken {
 }
 
 export interface TakenNeeds {
-  /** Hands a line in. Undefined: the line will never be taken, and was counted. Throws: try again later. */
-  accept: (line: TakenLine) => Commit | undefined;
+  /** Hands a record in. Undefined: the record will never be taken, and was counted. Throws: try again later. */
+  accept: (record: TakenRecord) => Commit | undefined;
   clock: Clock;
   bytesMax: number;
   onFailure: (error: unknown) => void;
@@ -39,17 +38,17 @@ export interface TakenNeeds {
 
 interface Flight {
   commit: Commit;
-  lines: TakenLine[];
+  records: TakenRecord[];
 }
 
 const RETRY_MS = 1000;
-/** What a held line costs beyond its bytes, so that empty values are bounded as well. */
-const LINE_OVERHEAD_BYTES = 64;
+/** What a held record costs beyond its bytes, so that empty values are bounded as well. */
+const RECORD_OVERHEAD_BYTES = 64;
 
 export function createTaken(needs: TakenNeeds): Taken {
   const { accept, clock, bytesMax, onFailure } = needs;
-  let waiting: TakenLine[] = [];
-  let failed: TakenLine[] = [];
+  let waiting: TakenRecord[] = [];
+  let failed: TakenRecord[] = [];
   let flights: Flight[] = [];
   let isHolding = false;
   let isClosed = false;
@@ -57,41 +56,41 @@ export function createTaken(needs: TakenNeeds): Taken {
   let bytes = 0;
   let watchers: { belowBytes: number; resolve: () => void }[] = [];
 
-  function add(line: TakenLine): void {
-    bytes += sizeOf(line);
+  function add(record: TakenRecord): void {
+    bytes += sizeOf(record);
     if (isHolding) {
-      waiting.push(line);
+      waiting.push(record);
       return;
     }
     try {
-      fly(line, accept(line));
+      fly(record, accept(record));
     } catch (error) {
-      waiting.push(line);
+      waiting.push(record);
       hold(error);
     }
   }
 
   function handIn(): void {
-    const lines = [...failed, ...waiting];
+    const records = [...failed, ...waiting];
     failed = [];
     waiting = [];
-    for (const line of lines) {
-      bytes -= sizeOf(line);
-      add(line);
+    for (const record of records) {
+      bytes -= sizeOf(record);
+      add(record);
     }
   }
 
-  function fly(line: TakenLine, commit: Commit | undefined): void {
+  function fly(record: TakenRecord, commit: Commit | undefined): void {
     if (commit === undefined) {
-      release([line]);
+      release([record], false);
       return;
     }
     const last = flights.at(-1);
     if (last?.commit === commit) {
-      last.lines.push(line);
+      last.records.push(record);
       return;
     }
-    const flight = { commit, lines: [line] };
+    const flight = { commit, records: [record] };
     flights.push(flight);
     commit.whenDone((error) => land(flight, error));
   }
@@ -100,9 +99,9 @@ export function createTaken(needs: TakenNeeds): Taken {
     if (isClosed) return;
     flights = flights.filter((other) => other !== flight);
     if (error === undefined) {
-      release(flight.lines);
+      release(flight.records, true);
     } else {
-      for (const line of flight.lines) failed.push(line);
+      for (const record of flight.records) failed.push(record);
       hold(error);
     }
     if (isHolding) retryIfIdle();
@@ -124,8 +123,11 @@ export function createTaken(needs: TakenNeeds): Taken {
     });
   }
 
-  function release(lines: TakenLine[]): void {
-    for (const line of lines) bytes -= sizeOf(line);
+  function release(records: TakenRecord[], isKept: boolean): void {
+    for (const record of records) {
+      bytes -= sizeOf(record);
+      record.settled?.(isKept);
+    }
     tell();
   }
 
@@ -157,6 +159,6 @@ export function createTaken(needs: TakenNeeds): Taken {
   };
 }
 
-function sizeOf(line: TakenLine): number {
-  return LINE_OVERHEAD_BYTES + line.value.length + (line.key?.length ?? 0);
+function sizeOf(record: TakenRecord): number {
+  return RECORD_OVERHEAD_BYTES + record.value.length + (record.key?.length ?? 0);
 }

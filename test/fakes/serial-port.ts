@@ -1,5 +1,6 @@
 // Serial ports without an operating system: the test plugs devices in and out, and speaks as them.
 
+import { OUTPUT_BYTES_MAX } from '../../src/serial/framing.ts';
 import type { OpenPort, Port, PortListener, Refusal } from '../../src/serial/port.ts';
 
 export interface FakePorts {
@@ -11,6 +12,10 @@ export interface FakePorts {
   refuse(path: string, message: string | undefined): void;
   /** Sends as the device. Nothing is delivered while the port is paused: it waits, as in the kernel. */
   send(path: string, bytes: Buffer | string): void;
+  /** What was written into the port since the last call. */
+  sent(path: string): Buffer;
+  /** From here on nothing that is written leaves, or, with false, all that waits does. */
+  deafen(path: string, isDeaf: boolean): void;
   isOpen(path: string): boolean;
   isPaused(path: string): boolean;
   /** Attempts to open so far. */
@@ -20,6 +25,8 @@ export interface FakePorts {
 interface Device {
   isPlugged: boolean;
   refusal: string | undefined;
+  sent: Buffer[];
+  isDeaf: boolean;
   opened: { listener: PortListener; isPaused: boolean; waiting: Buffer[] } | undefined;
 }
 
@@ -28,7 +35,11 @@ export function fakePorts(): FakePorts {
 
   function deviceAt(path: string): Device {
     let device = devices.get(path);
-    if (device === undefined) devices.set(path, (device = { isPlugged: false, refusal: undefined, opened: undefined }));
+    if (device === undefined)
+      devices.set(
+        path,
+        (device = { isPlugged: false, refusal: undefined, sent: [], isDeaf: false, opened: undefined }),
+      );
     return device;
   }
 
@@ -45,6 +56,12 @@ export function fakePorts(): FakePorts {
           listener.onData(chunk);
           if (opened.isPaused) return;
         }
+      },
+      write(bytes) {
+        const whole = device.sent.reduce((total, { length }) => total + length, bytes.length);
+        if (device.isDeaf && whole > OUTPUT_BYTES_MAX) return false;
+        device.sent.push(bytes);
+        return true;
       },
       close() {
         device.opened = undefined;
@@ -73,6 +90,12 @@ export function fakePorts(): FakePorts {
       if (opened === undefined) return;
       if (opened.isPaused) opened.waiting.push(Buffer.from(bytes));
       else opened.listener.onData(Buffer.from(bytes));
+    },
+    sent: (path) => Buffer.concat(deviceAt(path).sent.splice(0)),
+    deafen(path, isDeaf) {
+      const device = deviceAt(path);
+      device.isDeaf = isDeaf;
+      if (!isDeaf) device.opened?.listener.onDrained();
     },
     isOpen: (path) => deviceAt(path).opened !== undefined,
     isPaused: (path) => deviceAt(path).opened?.isPaused === true,

@@ -5,10 +5,11 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { openSerialPort, type Refusal } from '../../src/serial/port.ts';
 import { portConfigs } from '../../src/serial/settings.ts';
+import { serialPorts } from '../parts/serial-settings.ts';
 
 async function refusal(path: string): Promise<Refusal> {
-  const [config] = portConfigs([{ path, topic: 't' }]);
-  const listener = { onData: () => expect.fail(), onLost: () => expect.fail() };
+  const [config] = portConfigs(serialPorts({ path, topic: 't' }));
+  const listener = { onData: () => expect.fail(), onLost: () => expect.fail(), onDrained: () => expect.fail() };
   const opened = await openSerialPort(config!, listener, systemClock);
   if (!('kind' in opened)) throw new Error('it was opened');
   return opened;

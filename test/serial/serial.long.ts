@@ -6,11 +6,12 @@ import { systemClock } from '../../src/clock.ts';
 import { openIntake, type IntakeRoom } from '../../src/intake/intake.ts';
 import { createLineSplitter } from '../../src/serial/lines.ts';
 import { openSerialPort, type OpenPort } from '../../src/serial/port.ts';
-import { openSerial, type Serial, type SerialPortConfig } from '../../src/serial/serial.ts';
+import { openSerial, type Serial } from '../../src/serial/serial.ts';
 import type { LogRecord } from '../../src/formats/batch.ts';
 import { openRandom, printedSeed } from '../fuzz/random.ts';
 import { openLogFolder, readAll, silent, type OpenLogFolder } from '../log/open-log.ts';
 import { openPty, type Pty, type PtyTool } from '../parts/pty.ts';
+import { serialPorts, type PortSettings } from '../parts/serial-settings.ts';
 
 let opened: OpenLogFolder;
 let intake: IntakeRoom;
@@ -36,8 +37,14 @@ async function plug(tool?: PtyTool): Promise<Pty> {
   return pty;
 }
 
-async function serve(ports: SerialPortConfig[], openPort: OpenPort = openSerialPort): Promise<Serial> {
-  const serial = await openSerial({ ports, intake, clock: systemClock, trace: silent, openPort });
+async function serve(ports: PortSettings[], openPort: OpenPort = openSerialPort): Promise<Serial> {
+  const serial = await openSerial({
+    ports: serialPorts(...ports),
+    intake,
+    clock: systemClock,
+    trace: silent,
+    openPort,
+  });
   rooms.push(serial);
   return serial;
 }
@@ -116,7 +123,7 @@ test.each<PtyTool>(['script', 'python3', 'socat'])(
     const stored = await values('readings');
     expect(stored.length).toBeGreaterThan(500);
     expect(stored).toEqual(received());
-    expect(serial.status()[0]).toMatchObject({ openings: 13, waitingBytes: 0, lines: stored.length });
+    expect(serial.status()[0]).toMatchObject({ openings: 13, waitingBytes: 0, records: stored.length });
   },
 );
 
@@ -130,7 +137,7 @@ test('a flood of 20 MB is held back rather than lost while commits are slow', as
     await pty.write(Array.from({ length: 100 }, () => lines.next().value as string).join(''));
     expect(serial.status()[0]?.waitingBytes).toBeLessThan(1.5 * 1024 * 1024);
   }
-  await until('all lines are in', () => serial.status()[0]?.lines === count);
+  await until('all lines are in', () => serial.status()[0]?.records === count);
   await serial.stopIntake();
   const numbers = (await values('flood')).map((value) => Number.parseInt(value, 10));
   expect(numbers).toEqual(Array.from({ length: count }, (_, index) => index));
@@ -139,7 +146,7 @@ test('a flood of 20 MB is held back rather than lost while commits are slow', as
 test('a line of a megabyte, and five megabytes of noise, break nothing', async () => {
   const random = openRandom(printedSeed('serial noise'));
   const pty = await plug();
-  const serial = await serve([{ path: pty.path, topic: 'noise', lineBytesMax: 1000 }]);
+  const serial = await serve([{ path: pty.path, topic: 'noise', lineMax: '1000B' }]);
   await isIn(serial, 'open');
   await pty.write('before\n');
   await pty.write(Buffer.alloc(1024 * 1024, 'y'));
@@ -176,7 +183,7 @@ test('of several ports one floods, one is missing, and the calm ones lose nothin
     await Promise.all([calmA.write(`a${index}\n`), calmB.write(`b${index}\n`)]);
     await systemClock.sleep(5);
   }
-  await until('calm lines are in', () => serial.status()[2]?.lines === 200 && serial.status()[3]?.lines === 200);
+  await until('calm lines are in', () => serial.status()[2]?.records === 200 && serial.status()[3]?.records === 200);
   isOver = true;
   await load;
   await serial.stopIntake();
@@ -198,7 +205,7 @@ test('a device that goes while its port is not being read is noticed, and costs 
     whenRoom: () => new Promise<void>((resolve) => (room.resolve = resolve)),
   };
   const serial = await openSerial({
-    ports: [{ path: pty.path, topic: 't' }],
+    ports: serialPorts({ path: pty.path, topic: 't' }),
     intake: held,
     clock: systemClock,
     trace: silent,

@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest';
 import { HeadwaterError } from '../../src/errors.ts';
 import { openIntake } from '../../src/intake/intake.ts';
-import { openSerial, type Serial, type SerialPortConfig } from '../../src/serial/serial.ts';
+import { openSerial, type Serial } from '../../src/serial/serial.ts';
 import { createTrace } from '../../src/trace.ts';
 import { fakeClock, type FakeClock } from '../fakes/clock.ts';
 import { gatherLog, type GatherLog } from '../fakes/gather-log.ts';
 import { fakePorts, type FakePorts } from '../fakes/serial-port.ts';
+import { serialPorts, type PortSettings } from '../parts/serial-settings.ts';
 
-const BOILER: SerialPortConfig = { path: '/dev/serial/by-id/usb-boiler', topic: 'boiler' };
+const BOILER = { path: '/dev/serial/by-id/usb-boiler', topic: 'boiler' } satisfies PortSettings;
 const { path } = BOILER;
 
 interface Bench {
@@ -18,7 +19,7 @@ interface Bench {
   traced: string[];
 }
 
-async function bench(config: Partial<SerialPortConfig> = {}, plugged = true): Promise<Bench> {
+async function bench(config: Partial<PortSettings> = {}, plugged = true): Promise<Bench> {
   const ports = fakePorts();
   const fake = gatherLog();
   const clock = fakeClock();
@@ -27,7 +28,7 @@ async function bench(config: Partial<SerialPortConfig> = {}, plugged = true): Pr
   const intake = openIntake({ log: fake.log, routes: [], nodeName: 'n', clock, trace });
   if (plugged) ports.plug(path);
   const serial = await openSerial({
-    ports: [{ ...BOILER, ...config }],
+    ports: serialPorts({ ...BOILER, ...config }),
     intake,
     clock,
     trace,
@@ -66,10 +67,10 @@ test('a name given in the configuration is the port’s name', async () => {
   ports.send(path, 'x\n');
   fake.commit();
   expect(String(fake.records('boiler')[0]?.key)).toBe('boiler-1');
-  expect(serial.status()[0]).toMatchObject({ name: 'boiler-1', path, state: 'open', lines: 1, bytes: 1 });
+  expect(serial.status()[0]).toMatchObject({ name: 'boiler-1', path, state: 'open', records: 1, bytes: 1 });
 });
 
-test.each<[Partial<SerialPortConfig>, string, (string | undefined)[]]>([
+test.each<[Partial<PortSettings>, string, (string | undefined)[]]>([
   [{ key: { field: 1 } }, 'a, 1\n  b ,2\n', ['a', 'b']],
   [{ key: { field: 2, separator: ';' } }, 'x;k1\nx;k2;y\n', ['k1', 'k2']],
   [{ key: { field: 2 } }, 'none\nempty,,\n', ['usb-boiler', 'usb-boiler']],
@@ -130,14 +131,14 @@ test('binary on a line port breaks nothing: it is counted and kept as it came', 
   ports.send(path, Buffer.from([0xff, 0x00, 0xfe, 0x0a, 0x41, 0x0a]));
   fake.commit();
   expect(fake.records('boiler').map((record) => record.value?.toString('hex'))).toEqual(['ff00fe', '41']);
-  expect(serial.status()[0]).toMatchObject({ lines: 2, invalid: 1 });
+  expect(serial.status()[0]).toMatchObject({ records: 2, invalid: 1 });
 });
 
 test('lines that are not UTF-8 may be dropped, latin1 becomes UTF-8, raw is not looked at', async () => {
   const line = Buffer.from([0x35, 0xb0, 0x43, 0x0a]);
   const dropping = await bench({ invalid: 'drop' });
   dropping.ports.send(path, line);
-  expect(dropping.serial.status()[0]).toMatchObject({ lines: 0, invalid: 1 });
+  expect(dropping.serial.status()[0]).toMatchObject({ records: 0, invalid: 1 });
   const latin1 = await bench({ encoding: 'latin1' });
   latin1.ports.send(path, line);
   latin1.fake.commit();
@@ -155,7 +156,7 @@ test('a line of a megabyte is dropped and counted, and the next one is taken', a
   ports.send(path, '\nnext\n');
   fake.commit();
   expect(values(fake)).toEqual(['next']);
-  expect(serial.status()[0]).toMatchObject({ overlong: 1, lines: 1 });
+  expect(serial.status()[0]).toMatchObject({ overlong: 1, records: 1 });
   expect(traced.filter((line) => line.includes('too long'))).toHaveLength(1);
 });
 
@@ -184,7 +185,7 @@ test('a port whose lines wait for their commit is paused at one MiB, and read ag
     await settle();
   }
   expect(ports.isPaused(path)).toBe(false);
-  expect(serial.status()[0]).toMatchObject({ waitingBytes: 0, lines: 2000 });
+  expect(serial.status()[0]).toMatchObject({ waitingBytes: 0, records: 2000 });
 });
 
 test('a port that is plugged in again while reading is held back is held back too', async () => {
@@ -217,7 +218,7 @@ test('lines of a failed commit are handed in again before all that came after th
   clock.advance(1000);
   fake.commit();
   expect(values(fake)).toEqual(['1', '2', '3', '4']);
-  expect(serial.status()[0]).toMatchObject({ lines: 4, waitingBytes: 0 });
+  expect(serial.status()[0]).toMatchObject({ records: 4, waitingBytes: 0 });
 });
 
 test('lines that the log refuses at present are handed in later, in order', async () => {
@@ -240,7 +241,7 @@ test('a line that no batch can hold is counted as too long and stops nothing', a
   const limits = { batchBytesMax: 1000 };
   const intake = openIntake({ log: fake.log, routes: [], nodeName: 'n', clock, trace, limits });
   ports.plug(path);
-  const serial = await openSerial({ ports: [BOILER], intake, clock, trace, openPort: ports.openPort });
+  const serial = await openSerial({ ports: serialPorts(BOILER), intake, clock, trace, openPort: ports.openPort });
   await settle();
   ports.send(path, `${'x'.repeat(1000)}\nnext\n`);
   fake.commit();
@@ -288,7 +289,7 @@ test('one port that is missing or floods keeps no other from working', async () 
   const configs = names.map((name) => ({ path: `/dev/${name}`, topic: 'boiler' }));
   ports.plug('/dev/flood');
   ports.plug('/dev/calm');
-  const serial = await openSerial({ ports: configs, intake, clock, trace, openPort: ports.openPort });
+  const serial = await openSerial({ ports: serialPorts(...configs), intake, clock, trace, openPort: ports.openPort });
   await settle();
   for (let count = 0; count < 3000; count += 1) ports.send('/dev/flood', `${'x'.repeat(999)}\n`);
   ports.send('/dev/calm', 'steady\n');
@@ -307,20 +308,14 @@ test('one port that is missing or floods keeps no other from working', async () 
   ]);
 });
 
-test.each<[Partial<SerialPortConfig>[], RegExp]>([
-  [[{ path: '' }], /path is empty/],
-  [[{ baud: 0 }], /baud 0/],
-  [[{ delimiter: '' }], /delimiter/],
-  [[{ lineBytesMax: 1_000_000 }], /lineBytesMax 1000000/],
-  [[{ key: { field: 0 } }], /key field 0/],
-  [[{ key: { field: 1, separator: '' } }], /separator is empty/],
-  [[{}, {}], /name usb-boiler is used by another port/],
-  [[{ name: 'a' }, { name: 'b' }], /path .* is used by another port/],
+test.each<[Partial<PortSettings>[], RegExp]>([
+  [[{ delimiter: '°°°°°°°°°' }], /more than 16 bytes/],
+  [[{}, { path: '/elsewhere/usb-boiler' }], /name usb-boiler is used by another port/],
 ])('the settings %j are refused', async (configs, message) => {
   const fake = gatherLog();
   const clock = fakeClock();
   const trace = createTrace({ write: () => {} });
   const intake = openIntake({ log: fake.log, routes: [], nodeName: 'n', clock, trace });
-  const ports = configs.map((config) => ({ ...BOILER, ...config }));
+  const ports = serialPorts(...configs.map((config) => ({ ...BOILER, ...config })));
   await expect(openSerial({ ports, intake, clock, trace })).rejects.toThrow(message);
 });

@@ -1,0 +1,84 @@
+// The settings of one serial port, as a part of the schema: those that every port has, and those of its framing. A new
+// framing is a new entry of FRAMINGS, see also serial/framing.ts.
+
+import { byDefault, bytes, either, group, integer, oneOf, optional, required } from './config-setting.ts';
+import { scalar, text, variants } from './config-setting.ts';
+import { parseNodeName, parseTopicName, type Parsed } from './config-units.ts';
+
+const MIB = 2 ** 20;
+
+const topicName = scalar("topic's name", parseTopicName);
+const shortName = scalar('letters, digits, dots, underscores, hyphens', parseNodeName);
+
+const keyField = either(
+  scalar('none', (input): Parsed<'none'> => (input === 'none' ? input : { refused: 'must be none, or a field' })),
+  group({
+    field: required(
+      integer(1, 1000),
+      'Which field of the line is the key, counted from 1, without spaces around it.',
+      1,
+    ),
+    separator: byDefault(text('1 to 8 characters', 8), ',', 'What stands between fields.'),
+  }),
+);
+
+const lines = {
+  delimiter: byDefault(
+    text('1 to 16 bytes', 16),
+    '\n',
+    'What ends a line; a carriage return before a line feed belongs to it.',
+  ),
+  encoding: byDefault(
+    oneOf(['utf8', 'latin1', 'raw']),
+    'utf8',
+    "The device's character set. `latin1` is turned into UTF-8; `raw` keeps the bytes and does not look at them.",
+  ),
+  invalid: byDefault(
+    oneOf(['keep', 'drop']),
+    'keep',
+    'What becomes of a line that should be UTF-8 and is not; it is counted either way.',
+  ),
+  lineMax: byDefault(bytes(1, MIB / 4), '64KiB', 'Longest line. Each port may hold this much memory.'),
+  overlong: byDefault(
+    oneOf(['drop', 'cut']),
+    'drop',
+    '`drop` leaves a longer line out, `cut` makes several of it; it is counted either way.',
+  ),
+  key: optional(
+    keyField,
+    "the port's name is the key",
+    "Takes a record's key from a field of the line, so that each sensor behind the port keeps its own order over " +
+      'partitions; `key: none` gives records without a key.',
+  ),
+};
+
+/** What each framing may be told, by its name. */
+const FRAMINGS = { lines };
+
+const framingNames = Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[];
+
+const ofEveryPort = {
+  path: required(
+    text('path of a device', 4096),
+    'The device. Names under /dev/serial/by-id stay the same when ports are plugged in another order.',
+    '/dev/serial/by-id/usb-boiler',
+  ),
+  topic: required(topicName, "The log's topic that the records go to.", 'boiler'),
+  name: optional(shortName, 'the last part of the path', "The port's name in records, status and metrics.", 'boiler'),
+  baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line.'),
+  dataBits: byDefault(oneOf([5, 6, 7, 8]), 8, 'Data bits of a character.'),
+  parity: byDefault(oneOf(['none', 'even', 'odd']), 'none', 'Parity bit of a character.'),
+  stopBits: byDefault(oneOf([1, 2]), 1, 'Stop bits of a character.'),
+  flowControl: byDefault(
+    oneOf(['none', 'rtscts', 'xonxoff']),
+    'none',
+    "Without it a device that sends while the card is slow can overrun the kernel's buffer of some KiB.",
+  ),
+  framing: byDefault(
+    oneOf(framingNames),
+    'lines',
+    'How records are told apart in the stream of bytes. Each framing has settings of its own.',
+  ),
+};
+
+export const serialPort = variants('framing', ofEveryPort, FRAMINGS, 'lines');

@@ -1,0 +1,16 @@
+// Which framings there are: one line each. Where it is missing, this does not compile.
+
+import type { Framing, FramingNeeds } from './framing.ts';
+import { openLineFraming } from './line-framing.ts';
+import type { FramingConfig } from './settings.ts';
+
+type Open<C> = (config: C, needs: FramingNeeds) => Framing;
+
+const FRAMINGS: { [K in FramingConfig['kind']]: Open<Extract<FramingConfig, { kind: K }>> } = {
+  lines: openLineFraming,
+};
+
+/** The framing that `config` asks for. */
+export function openFraming(config: FramingConfig, needs: FramingNeeds): Framing {
+  return FRAMINGS[config.kind](config, needs);
+}

@@ -74,7 +74,8 @@ function otherVariants(schema: v.GenericSchema, indent: string): string[] {
   return [...of].flatMap(([name, own]) => {
     if (name === fallback) return [];
     const head = Object.entries(common).filter(([, inner]) => isRequired(inner));
-    const lines = head.map(([setting, inner]) => `${indent}  ${setting}: ${inline(aboutOf(inner).sample)}`);
+    // Entries of one file differ in their names.
+    const lines = head.map(([setting, inner]) => `${indent}  ${setting}: ${inline(aboutOf(inner).sample)}-${name}`);
     const body = entriesLines(Object.entries(own), `${indent}  `);
     return entryLines([...lines, `${indent}  ${key}: ${name}`, ...body], indent);
   });

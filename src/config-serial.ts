@@ -1,14 +1,16 @@
 // The settings of one serial port, as a part of the schema: those that every port has, and those of its framing. A new
 // framing is a new entry of FRAMINGS, see also serial/framing.ts.
 
-import { byDefault, bytes, either, group, integer, oneOf, optional, required } from './config-setting.ts';
+import { byDefault, bytes, duration, either, group, integer, oneOf, optional, required } from './config-setting.ts';
 import { scalar, text, variants } from './config-setting.ts';
-import { parseNodeName, parseTopicName, type Parsed } from './config-units.ts';
+import { parseHex, parseNodeName, parseTopicName, type Parsed } from './config-units.ts';
 
 const MIB = 2 ** 20;
 
 const topicName = scalar("topic's name", parseTopicName);
 const shortName = scalar('letters, digits, dots, underscores, hyphens', parseNodeName);
+
+const hex = scalar('1 to 16 bytes in hex', (input) => parseHex(input, { min: 1, max: 16 }));
 
 const keyField = either(
   scalar('none', (input): Parsed<'none'> => (input === 'none' ? input : { refused: 'must be none, or a field' })),
@@ -52,8 +54,81 @@ const lines = {
   ),
 };
 
+const frameMax = byDefault(bytes(1, MIB / 4), '64KiB', 'Longest frame. Each port may hold this much memory.');
+
+const overlongFrame = byDefault(
+  oneOf(['drop', 'cut']),
+  'drop',
+  '`drop` leaves a longer frame out, `cut` makes several of it; it is counted either way.',
+);
+
+const sync = optional(
+  hex,
+  'none',
+  'What every frame begins with. It stays a part of the frame, and tells where one begins after bytes were lost.',
+  'aa55',
+);
+
+const idle = byDefault(
+  duration(1, 3_600_000),
+  '100ms',
+  'After a silence this long the next byte begins a frame; what is unfinished is skipped and counted. USB adapters ' +
+    'pass bytes on about every 16 ms.',
+);
+
+const delimited = {
+  delimiter: required(
+    hex,
+    'What ends a frame; it is taken off. What is between two of them that follow one another is no frame.',
+    '7e',
+  ),
+  frameMax,
+  overlong: overlongFrame,
+};
+
+const fixed = {
+  length: required(integer(1, MIB / 4), 'Bytes of every frame.', 12),
+  sync,
+  idle,
+};
+
+const lengthPrefixed = {
+  lengthBytes: byDefault(oneOf([1, 2, 4]), 2, 'Bytes of the length.'),
+  endian: byDefault(oneOf(['big', 'little']), 'big', 'Whether the higher or the lower byte of the length is first.'),
+  lengthOffset: byDefault(integer(0, 64), 0, 'Bytes of a frame before its length.'),
+  lengthAdjust: byDefault(
+    integer(-1024, 1024),
+    0,
+    'Added to the length to get the number of bytes behind it: 2 where a checksum of two bytes is not counted in it, ' +
+      '-3 where it counts itself (two bytes) and one byte before it.',
+  ),
+  header: byDefault(
+    oneOf(['drop', 'keep']),
+    'drop',
+    '`drop`: a record is what stands behind the length; `keep`: it is the whole frame.',
+  ),
+  sync,
+  frameMax: byDefault(
+    bytes(1, MIB / 4),
+    '4KiB',
+    'Longest frame with its header. A length beyond it means that bytes were lost, so choose it no larger than the ' +
+      "device's.",
+  ),
+  idle,
+};
+
+const idleGap = {
+  gap: byDefault(
+    duration(1, 60_000),
+    '50ms',
+    'The silence that ends a frame. USB adapters pass bytes on about every 16 ms, so less than 20ms may cut frames.',
+  ),
+  frameMax,
+  overlong: overlongFrame,
+};
+
 /** What each framing may be told, by its name. */
-const FRAMINGS = { lines };
+const FRAMINGS = { lines, delimited, fixed, 'length-prefixed': lengthPrefixed, 'idle-gap': idleGap };
 
 const framingNames = Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[];
 

@@ -192,6 +192,16 @@ export function parseInteger(input: unknown, bounds: Bounds): Parsed<number> {
   return refuse(`must be a whole number from ${bounds.min} to ${bounds.max}, not ${quote(input)}`);
 }
 
+/** Bytes of `0d0a`; bounds are their number, both included. */
+export function parseHex(input: unknown, bounds: Bounds): Parsed<Buffer> {
+  const isHex = typeof input === 'string' && /^(?:[0-9A-Fa-f]{2})+$/.test(input);
+  const bytes = Buffer.from(isHex ? input : '', 'hex');
+  if (isHex && bytes.length >= bounds.min && bytes.length <= bounds.max) return bytes;
+  const range = `${bounds.min} to ${bounds.max} bytes in hex such as "0d0a"`;
+  // YAML takes 00, 10 and 7e10 for numbers.
+  return refuse(`must be ${range}, not ${quote(input)}${typeof input === 'number' ? ' (put it in quotes)' : ''}`);
+}
+
 /** Edits (insert, remove, replace, swap of neighbours) that turn one word into the other, regardless of case. */
 export function editDistance(from: string, to: string): number {
   const a = from.toLowerCase();

@@ -123,12 +123,43 @@ describe('the file', () => {
     expect(config.topics.get('a')).toEqual({ retentionMs: -1, retentionBytes: -1 });
   });
 
+  test('a serial port has the settings of its framing only', () => {
+    const port = (settings: string) => `serial: [{ path: /dev/a, topic: a, ${settings} }]`;
+    expect(load(port('framing: delimited, delimiter: "7e"')).serial[0]).toMatchObject({
+      framing: 'delimited',
+      delimiter: Buffer.from([0x7e]),
+      frameMax: 65_536,
+    });
+    expect(mistakesOf({ text: port('framing: fixed, length: 8, delimiter: "0a"') })).toEqual([
+      expect.stringContaining('serial[0].delimiter is a setting of framing: lines, delimited, not of framing: fixed'),
+    ]);
+    expect(mistakesOf({ text: port('framing: fixed, lenght: 8') })).toEqual([
+      expect.stringContaining('serial[0].length is required'),
+      expect.stringContaining('serial[0].lenght is not a setting, did you mean length?'),
+    ]);
+    expect(mistakesOf({ text: port('framing: line, lineMax: 1KiB') })).toEqual([
+      expect.stringContaining('serial[0].framing must be one of lines, delimited'),
+    ]);
+    expect(mistakesOf({ text: port('framing: 5') })).toHaveLength(1);
+    expect(mistakesOf({ text: port('framing: delimited, delimiter: 10') })[0]).toContain('(put it in quotes)');
+    expect(mistakesOf({ text: port('framing: delimited, delimiter: "0d0"') })[0]).toContain('1 to 16 bytes in hex');
+  });
+
+  test('the settings of a framing may come from the environment', () => {
+    const env = { HEADWATER_SERIAL__0__PATH: '/dev/a', HEADWATER_SERIAL__0__TOPIC: 'a' };
+    const fixed = { HEADWATER_SERIAL__0__FRAMING: 'fixed', HEADWATER_SERIAL__0__LENGTH: '12' };
+    expect(loadConfig({ env: { ...env, ...fixed }, machine }).serial[0]).toMatchObject({
+      framing: 'fixed',
+      length: 12,
+    });
+  });
+
   test('the key of a serial line is a field, or none', () => {
     const none = explainConfig({ text: 'serial: [{ path: /dev/a, topic: a, key: none }]', machine });
-    expect(none.config.serial[0]?.key).toBe('none');
+    expect(none.config.serial[0]).toMatchObject({ key: 'none' });
     expect(printEffective(none)).toMatch(/^ {4}key: none/m);
     const field = load('serial: [{ path: /dev/a, topic: a, key: { field: 2 } }]');
-    expect(field.serial[0]?.key).toEqual({ field: 2, separator: ',' });
+    expect(field.serial[0]).toMatchObject({ key: { field: 2, separator: ',' } });
     expect(mistakesOf({ text: 'serial: [{ path: /dev/a, topic: a, key: nome }]' })[0]).toContain('must be none, or a');
     expect(mistakesOf({ text: 'serial: [{ path: /dev/a, topic: a, key: { feld: 1, field: 0 } }]' })).toHaveLength(2);
   });
@@ -359,7 +390,7 @@ describe('what is printed', () => {
     expect(load(sample).data.dir).toBe('/var/lib/headwater');
     const all = sample.replaceAll(/^#(?=\S|\s\s)/gm, '').replaceAll(/^ {2}#(?=\S)/gm, '  ');
     const config = load(all);
-    expect(config.serial[0]?.key).toEqual({ field: 1, separator: ',' });
+    expect(config.serial[0]).toMatchObject({ key: { field: 1, separator: ',' } });
     expect(config.mirror[0]?.create.configs).toEqual({ 'retention.ms': '2592000000' });
     expect(config.routes[0]?.headers).toEqual({ line: '{line}' });
     expect(config.data.budgetBytes).toBe(8 * 2 ** 30);

@@ -80,7 +80,11 @@ export function openDevice(needs: DeviceNeeds): Device {
     clock,
     trace,
     take,
-    isFull: () => isPaused || taken.isFull() || intake.isFull(),
+    isFull() {
+      // Whoever is told so is told of room, too.
+      throttle();
+      return isPaused;
+    },
     write,
   });
   const taken = createTaken({ accept, clock, bytesMax: TAKEN_BYTES_MAX, onFailure });

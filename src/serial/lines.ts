@@ -12,6 +12,8 @@ export interface LineRules {
   delimiter: Buffer;
   lineBytesMax: number;
   overlong: Overlong;
+  /** A "\r" before the delimiter "\n" is a part of the line. */
+  keepsReturn?: boolean;
 }
 
 export interface LineSplitter {
@@ -28,7 +30,7 @@ const CARRIAGE_RETURN = 0x0d;
 
 export function createLineSplitter(rules: LineRules): LineSplitter {
   const { delimiter, lineBytesMax } = rules;
-  const stripsReturn = delimiter.length === 1 && delimiter[0] === LINE_FEED;
+  const stripsReturn = rules.keepsReturn !== true && delimiter.length === 1 && delimiter[0] === LINE_FEED;
   // Room for a whole line and the part of its end ("\r", or a delimiter of several bytes) that came with it.
   const heldMax = lineBytesMax + delimiter.length;
   let held = Buffer.allocUnsafe(Math.min(1024, heldMax));

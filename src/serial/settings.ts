@@ -4,6 +4,7 @@
 import { basename } from 'node:path';
 import type { SerialPort } from '../config.ts';
 import { HeadwaterError } from '../errors.ts';
+import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
 
 export type { SerialPort } from '../config.ts';
@@ -28,7 +29,7 @@ export interface PortConfig {
 }
 
 /** One for each framing; `kind` is its word in the configuration. */
-export type FramingConfig = LinesConfig;
+export type FramingConfig = LinesConfig | FrameConfig;
 
 /** All settings of all ports. Throws CONFIG_INVALID. */
 export function portConfigs(configs: readonly SerialPort[]): PortConfig[] {
@@ -53,10 +54,19 @@ type Of<K extends Word> = Extract<SerialPort, { framing: K }>;
 /** How the settings of each framing are made of what people wrote. Where one is missing, this does not compile. */
 const FRAMING_CONFIGS: { [K in Word]: (config: Of<K>) => FramingConfig } = {
   lines: linesConfig,
+  delimited: ({ delimiter, frameMax, overlong }) => ({
+    kind: 'delimited',
+    delimiter,
+    frameBytesMax: frameMax,
+    overlong,
+  }),
+  fixed: fixedConfig,
+  'length-prefixed': lengthPrefixedConfig,
+  'idle-gap': ({ gap, frameMax, overlong }) => ({ kind: 'idle-gap', idleMs: gap, frameBytesMax: frameMax, overlong }),
 };
 
 function framingConfig(config: SerialPort): FramingConfig {
-  return FRAMING_CONFIGS[config.framing](config);
+  return (FRAMING_CONFIGS[config.framing] as (config: SerialPort) => FramingConfig)(config);
 }
 
 function linesConfig(config: Of<'lines'>): LinesConfig {
@@ -71,6 +81,35 @@ function linesConfig(config: Of<'lines'>): LinesConfig {
     lineBytesMax: lineMax,
     overlong,
     key: key ?? 'name',
+  };
+}
+
+function fixedConfig(config: Of<'fixed'>): FixedConfig {
+  const { length, sync = Buffer.alloc(0), idle } = config;
+  if (sync.length > length) throw invalid(config, `${sync.length} sync bytes do not fit into its length of ${length}`);
+  return { kind: 'fixed', length, sync, idleMs: idle };
+}
+
+function lengthPrefixedConfig(config: Of<'length-prefixed'>): LengthPrefixedConfig {
+  const { lengthBytes, endian, lengthOffset, lengthAdjust, header, sync = Buffer.alloc(0), frameMax, idle } = config;
+  if (sync.length > lengthOffset) {
+    throw invalid(
+      config,
+      `${sync.length} sync bytes do not fit before its length, whose lengthOffset is ${lengthOffset}`,
+    );
+  }
+  if (lengthOffset + lengthBytes > frameMax)
+    throw invalid(config, `its frameMax of ${frameMax} has no room for a header`);
+  return {
+    kind: 'length-prefixed',
+    lengthBytes,
+    endian,
+    lengthOffset,
+    lengthAdjust,
+    header,
+    sync,
+    frameBytesMax: frameMax,
+    idleMs: idle,
   };
 }
 

@@ -24,6 +24,7 @@ export type Code =
   // People.
   | 'CONFIG_INVALID'
   | 'USAGE'
+  | 'NOT_PERMITTED' // A login was refused, or is not possible: a password, a token, a permission is missing or wrong.
   | 'NOT_REACHABLE' // The daemon, or the upstream, does not answer.
   | 'UPSTREAM_REFUSED' // A mirror's upstream says no for a reason that a person must mend.
   | 'TIMED_OUT';

@@ -34,6 +34,7 @@ const EXIT_OF: Record<Code, number> = {
   PRODUCER_FENCED: EXIT.failed,
   CONFIG_INVALID: EXIT.badConfig,
   USAGE: EXIT.usage,
+  NOT_PERMITTED: EXIT.notPermitted,
   NOT_REACHABLE: EXIT.notReachable,
   UPSTREAM_REFUSED: EXIT.failed,
   TIMED_OUT: EXIT.tryLater,

@@ -23,6 +23,7 @@ const KAFKA_ERROR_OF: Record<Code, number> = {
   // These belong to people and other doors; no handler meets them.
   CONFIG_INVALID: KafkaError.UNKNOWN_SERVER_ERROR,
   USAGE: KafkaError.UNKNOWN_SERVER_ERROR,
+  NOT_PERMITTED: KafkaError.UNKNOWN_SERVER_ERROR,
   NOT_REACHABLE: KafkaError.UNKNOWN_SERVER_ERROR,
   UPSTREAM_REFUSED: KafkaError.UNKNOWN_SERVER_ERROR,
   TIMED_OUT: KafkaError.REQUEST_TIMED_OUT,

@@ -14,6 +14,12 @@ import type { Api, RequestDraft, ResponseOf, Versions } from '../formats/kafka/s
 /** Opens a socket and resolves when it can be written to. The seam for TLS; a login follows on the open connection. */
 export type Connect = (target: Target, signal: AbortSignal) => Promise<Socket>;
 
+/** One request of a login. Throws as Connection.request does. */
+export type Ask = <A extends Api>(api: A, message: RequestDraft<A>) => Promise<ResponseOf<A>>;
+
+/** Logs in, and gives how long that holds, ms; 0 is as long as the connection. Throws NOT_PERMITTED when it is refused. */
+export type Login = (ask: Ask, target: Target) => Promise<number>;
+
 export interface Target {
   host: string;
   port: number;
@@ -25,6 +31,10 @@ export interface ConnectionNeeds {
   connect: Connect;
   clock: Clock;
   connectTimeoutMs: number;
+  /** Default: nobody is asked for a login. */
+  login?: Login | undefined;
+  /** Words for an error of the socket. Default: its own. */
+  explain?: ((error: unknown) => string) | undefined;
   /** Called once, when the connection has ended, whoever ended it. */
   onEnd: (error: HeadwaterError) => void;
 }
@@ -51,13 +61,22 @@ interface Pending {
 /** An answer above this is none: fetches ask for 1 MiB, and a batch that was sent is far smaller. */
 const FRAME_BYTES_MAX = 32 * 1024 * 1024;
 const KEEP_ALIVE_MS = 30_000;
+/** A login is renewed when this share of its time is over, more or less (KIP-368 asks for 85 to 95 %). */
+const RENEWAL_SHARE = 0.85;
+const RENEWAL_SPREAD = 0.1;
+/** A broker that wants a login more often than this can't have it; one a day is enough for the others. */
+const RENEWAL_MS_MIN = 1_000;
+const RENEWAL_MS_MAX = 24 * 3600 * 1000;
 
-/** Opens a connection and asks the broker for its versions. Throws NOT_REACHABLE, TIMED_OUT. */
+/** Opens a connection, asks the broker for its versions, and logs in. Throws NOT_REACHABLE, TIMED_OUT, NOT_PERMITTED. */
 export async function openConnection(needs: ConnectionNeeds): Promise<Connection> {
   const where = `${needs.target.host}:${needs.target.port}`;
   const socket = await openSocket(needs, where);
   const versions = new Map<number, Versions>();
-  const wire = attach(socket, needs, where);
+  let renewal: Timer | undefined;
+  /** Set while a login is renewed: nothing else may be sent meanwhile. */
+  let renewing: Promise<void> | undefined;
+  const wire = attach(socket, needs, where, () => renewal?.cancel());
 
   const connection: Connection = {
     get isOpen() {
@@ -65,12 +84,17 @@ export async function openConnection(needs: ConnectionNeeds): Promise<Connection
     },
     supports: (api) => commonVersion(versions, api) !== undefined,
     async request(api, message, timeoutMs) {
-      const version = commonVersion(versions, api);
-      if (version === undefined) throw unreachable(`${where} does not support ${api.name}`);
-      return decode(api, version, await wire.send(api, version, message, timeoutMs));
+      while (renewing !== undefined) await renewing;
+      return ask(api, message, timeoutMs);
     },
     end: (why) => wire.end(why),
   };
+
+  async function ask<A extends Api>(api: A, message: RequestDraft<A>, timeoutMs: number): Promise<ResponseOf<A>> {
+    const version = commonVersion(versions, api);
+    if (version === undefined) throw unreachable(`${where} does not support ${api.name}`);
+    return decode(api, version, await wire.send(api, version, message, timeoutMs));
+  }
 
   function decode<A extends Api>(api: A, version: number, frame: Buffer): ResponseOf<A> {
     try {
@@ -81,11 +105,33 @@ export async function openConnection(needs: ConnectionNeeds): Promise<Connection
     }
   }
 
+  async function logIn(): Promise<void> {
+    const { login, target, connectTimeoutMs, clock } = needs;
+    if (login === undefined) return;
+    const holdsMs = await login((api, message) => ask(api, message, connectTimeoutMs), target);
+    if (holdsMs <= 0 || !wire.isOpen()) return;
+    const delayMs = holdsMs * (RENEWAL_SHARE + Math.random() * RENEWAL_SPREAD);
+    renewal = clock.after(Math.min(Math.max(delayMs, RENEWAL_MS_MIN), RENEWAL_MS_MAX), renew);
+  }
+
+  /** Requests that are on their way are answered before it; later ones wait. */
+  function renew(): void {
+    renewing = logIn()
+      .catch((error: unknown) => wire.fail(asRefusal(error)))
+      .finally(() => (renewing = undefined));
+  }
+
   try {
     for (const [key, range] of await askVersions(wire, needs.connectTimeoutMs)) versions.set(key, range);
   } catch (error) {
     wire.end('its versions are not known');
     throw unreachable(`${where}: ApiVersions failed: ${messageOf(error)}`, error);
+  }
+  try {
+    await logIn();
+  } catch (error) {
+    wire.fail(asRefusal(error));
+    throw error;
   }
   return connection;
 }
@@ -99,7 +145,8 @@ async function openSocket(needs: ConnectionNeeds, where: string): Promise<Socket
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     return socket;
   } catch (error) {
-    const why = abort.signal.aborted ? `no connection within ${needs.connectTimeoutMs} ms` : messageOf(error);
+    const explain = needs.explain ?? messageOf;
+    const why = abort.signal.aborted ? `no connection within ${needs.connectTimeoutMs} ms` : explain(error);
     throw unreachable(`${where}: ${why}`, error);
   } finally {
     timer.cancel();
@@ -110,10 +157,11 @@ interface Wire {
   isOpen(): boolean;
   send<A extends Api>(api: A, version: number, message: RequestDraft<A>, timeoutMs: number): Promise<Buffer>;
   end(why: string): void;
+  fail(error: HeadwaterError): void;
 }
 
 /** Frames out, frames in, in order. */
-function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
+function attach(socket: Socket, needs: ConnectionNeeds, where: string, onEnd: () => void): Wire {
   const pending: Pending[] = [];
   const frames = new FrameSplitter(FRAME_BYTES_MAX);
   let correlationId = 0;
@@ -127,6 +175,7 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
       timer.cancel();
       reject(error);
     }
+    onEnd();
     needs.onEnd(error);
   }
 
@@ -148,7 +197,8 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
       fail(unreachable(`${where} sent what is no answer: ${messageOf(error)}`, error));
     }
   });
-  socket.on('error', (error) => fail(unreachable(`${where}: ${error.message}`, error)));
+  const explain = needs.explain ?? messageOf;
+  socket.on('error', (error) => fail(unreachable(`${where}: ${explain(error)}`, error)));
   socket.on('close', () => fail(unreachable(`${where} closed the connection`)));
 
   if (socket.destroyed) fail(unreachable(`${where} closed the connection at once`));
@@ -156,6 +206,7 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string): Wire {
   return {
     isOpen: () => isOpen,
     end: (why) => fail(unreachable(`${where}: connection ended, ${why}`)),
+    fail,
     send(api, version, message, timeoutMs) {
       if (!isOpen) return Promise.reject(unreachable(`${where}: the connection has ended`));
       const id = (correlationId = (correlationId + 1) & 0x7fffffff);
@@ -192,6 +243,10 @@ function commonVersion(versions: Map<number, Versions>, api: Api): number | unde
   if (theirs === undefined) return undefined;
   const version = Math.min(theirs.max, api.versions.max);
   return version >= theirs.min && version >= api.versions.min ? version : undefined;
+}
+
+function asRefusal(error: unknown): HeadwaterError {
+  return error instanceof HeadwaterError ? error : unreachable(messageOf(error), error);
 }
 
 export function unreachable(message: string, cause?: unknown): HeadwaterError {

@@ -71,8 +71,8 @@ export function mirrorMetrics(mirrors: readonly MirrorStatus[]): Metric[] {
   ];
 }
 
-function isUp({ state }: MirrorStatus): boolean {
-  return state !== 'down' && state !== 'connecting';
+function isUp({ state, sinceMs }: MirrorStatus): boolean {
+  return state !== 'connecting' && sinceMs === undefined;
 }
 
 function stoppedPartitions({ partitions }: MirrorStatus): number {

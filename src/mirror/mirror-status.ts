@@ -7,7 +7,7 @@ import type { UpstreamState } from './peers.ts';
 
 export interface MirrorStatus {
   name: string;
-  /** `down` since `sinceMs`; `idle` means that all is upstream. Partitions that are refused say so themselves. */
+  /** `down` or `refused` (its login) since `sinceMs`; `idle` means that all is upstream. Partitions that are refused say so themselves. */
   state: 'connecting' | 'streaming' | 'idle' | 'down' | 'refused';
   /** Wall time, ms. */
   sinceMs?: number;
@@ -30,7 +30,8 @@ export function stateOf(
   partitions: readonly StreamStatus[],
 ): Pick<MirrorStatus, 'state' | 'sinceMs' | 'reason'> {
   if (upstream.downSinceMs !== undefined) {
-    return { state: 'down', sinceMs: upstream.downSinceMs, reason: upstream.lastError ?? 'no answer' };
+    const state = upstream.isRefused ? 'refused' : 'down';
+    return { state, sinceMs: upstream.downSinceMs, reason: upstream.lastError ?? 'no answer' };
   }
   if (!upstream.isUp) return { state: 'connecting' };
   const bad = partitions.find(({ state }) => state === 'refused' || state === 'stopped');

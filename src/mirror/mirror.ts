@@ -12,14 +12,17 @@ import type { Clock } from '../clock.ts';
 import type { Log, Partition } from '../log/log.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import { createAccess } from './access.ts';
 import { createBudget } from './budget.ts';
 import type { Connect } from './connection.ts';
+import type { SaslConfig } from './login.ts';
 import { mirrorMetrics } from './mirror-metrics.ts';
 import { backlogOf, stateOf, type MirrorStatus } from './mirror-status.ts';
 import { isMirrored, upstreamName } from './names.ts';
 import { createProducerIds } from './producer-ids.ts';
 import { createSender } from './sender.ts';
 import { openStream, type Stream } from './stream.ts';
+import type { TlsConfig } from './tls-connect.ts';
 import { emptyTotals, type RecreatedPolicy } from './stream-status.ts';
 import { openTopology, type CreatePolicy } from './topology.ts';
 import { openUpstream } from './upstream.ts';
@@ -39,6 +42,10 @@ export interface MirrorConfig {
   create?: Partial<CreatePolicy>;
   /** Default stop. */
   recreated?: RecreatedPolicy;
+  /** Default: plain TCP. */
+  tls?: TlsConfig;
+  /** Default: no login. */
+  sasl?: SaslConfig;
 }
 
 export interface MirrorNeeds {
@@ -49,7 +56,7 @@ export interface MirrorNeeds {
   hardwareId?: string;
   clock: Clock;
   trace: Trace;
-  /** How to open a socket. Default plain TCP. */
+  /** How to open a socket. Default: as the mirror's `tls` says. */
   connect?: Connect;
   /** Default 20 s. */
   requestTimeoutMs?: number;
@@ -97,7 +104,7 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
     clientId: `headwater-${needs.nodeName}`,
     clock,
     trace,
-    ...(needs.connect === undefined ? {} : { connect: needs.connect }),
+    access: { ...createAccess(config, clock), ...(needs.connect === undefined ? {} : { connect: needs.connect }) },
     ...(needs.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: needs.requestTimeoutMs }),
   });
   const create: CreatePolicy = { allowed: true, replicationFactor: -1, configs: {}, ...config.create };

@@ -4,10 +4,11 @@
 
 import assert from 'node:assert';
 import type { Clock } from '../clock.ts';
-import { HeadwaterError, messageOf } from '../errors.ts';
+import { HeadwaterError, isHeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { createBackoff, type Backoff } from './backoff.ts';
-import { openConnection, unreachable, type Connect, type Connection, type Target } from './connection.ts';
+import type { Access } from './access.ts';
+import { openConnection, unreachable, type Connection, type Target } from './connection.ts';
 import { plainConnect } from './plain-connect.ts';
 
 export interface PeersNeeds {
@@ -15,7 +16,7 @@ export interface PeersNeeds {
   clientId: string;
   clock: Clock;
   trace: Trace;
-  connect?: Connect;
+  access?: Access;
   connectTimeoutMs: number;
 }
 
@@ -25,6 +26,8 @@ export interface UpstreamState {
   /** Wall time of the first failure since a broker last answered, ms. */
   downSinceMs: number | undefined;
   lastError: string | undefined;
+  /** True when that was a login that was refused, which a person must mend. */
+  isRefused: boolean;
 }
 
 export interface Peers {
@@ -61,6 +64,7 @@ export function openPeers(needs: PeersNeeds): Peers {
   let turn = Math.floor(Math.random() * bootstrap.length);
   let downSinceMs: number | undefined;
   let lastError: string | undefined;
+  let isRefused = false;
 
   function peerOf(target: Target): Peer {
     const key = nameOf(target);
@@ -87,7 +91,7 @@ export function openPeers(needs: PeersNeeds): Peers {
       const connection = await openConnection({
         target: peer.target,
         clientId: needs.clientId,
-        connect: needs.connect ?? plainConnect,
+        ...(needs.access ?? { connect: plainConnect }),
         clock,
         connectTimeoutMs: needs.connectTimeoutMs,
         onEnd: (error) => onEnd(peer, error),
@@ -99,7 +103,7 @@ export function openPeers(needs: PeersNeeds): Peers {
       return connection;
     } catch (error) {
       delay(peer);
-      onDown(messageOf(error));
+      onDown(error);
       throw error;
     }
   }
@@ -111,17 +115,23 @@ export function openPeers(needs: PeersNeeds): Peers {
   function onEnd(peer: Peer, error: HeadwaterError): void {
     peer.connection = undefined;
     delay(peer);
-    onDown(error.message);
+    onDown(error);
   }
 
   function onUp(peer: Peer): void {
     if (downSinceMs !== undefined) trace.info('upstream is back', { broker: nameOf(peer.target) });
     downSinceMs = undefined;
     lastError = undefined;
+    isRefused = false;
   }
 
-  function onDown(why: string): void {
-    if (isUp() || closing.signal.aborted) return;
+  function onDown(error: unknown): void {
+    if (closing.signal.aborted) return;
+    const why = messageOf(error);
+    const wasRefused = isRefused;
+    isRefused = isHeadwaterError(error, 'NOT_PERMITTED');
+    if (isRefused && !wasRefused) trace.limited('upstream refuses the login', { why });
+    if (isUp()) return;
     lastError = why;
     if (downSinceMs !== undefined) return;
     downSinceMs = clock.wallMs();
@@ -163,7 +173,7 @@ export function openPeers(needs: PeersNeeds): Peers {
         peer.connection?.end('the broker has left the cluster');
       }
     },
-    state: () => ({ isUp: isUp(), downSinceMs, lastError }),
+    state: () => ({ isUp: isUp(), downSinceMs, lastError, isRefused }),
     close() {
       closing.abort();
       for (const connection of openConnections()) connection.end('headwater closes');

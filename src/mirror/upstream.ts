@@ -12,7 +12,8 @@ import { describeProducers } from '../formats/kafka/61-describe-producers.ts';
 import { KafkaError } from '../formats/kafka/codes.ts';
 import type { Api, RequestDraft, ResponseOf } from '../formats/kafka/schema.ts';
 import type { Trace } from '../trace.ts';
-import type { Connect, Connection } from './connection.ts';
+import type { Access } from './access.ts';
+import type { Connection } from './connection.ts';
 import { openPeers, type UpstreamState } from './peers.ts';
 
 export interface UpstreamNeeds {
@@ -21,8 +22,8 @@ export interface UpstreamNeeds {
   clientId: string;
   clock: Clock;
   trace: Trace;
-  /** Default: plain TCP. */
-  connect?: Connect;
+  /** Default: plain TCP, and no login. */
+  access?: Access;
   /** How long a broker may take to answer. A large request gets more, by its size. Default 20 s. */
   requestTimeoutMs?: number;
 }

@@ -119,6 +119,9 @@ export function records<const O extends Options<Buffer | null>>(
   return make('records', Buffer.alloc(0), options) as Made<Buffer, Buffer | readonly Buffer[], O>;
 }
 
+/** Bytes of another protocol inside, such as a login's: on the wire the same as records. */
+export const bytes = records;
+
 /** An array of plain values. */
 export function list<D, W, const O extends Options<readonly W[] | null>>(
   element: Field<D, W>,

@@ -5,12 +5,14 @@ import { fetch } from '../../../src/formats/kafka/01-fetch.ts';
 import { listOffsets } from '../../../src/formats/kafka/02-list-offsets.ts';
 import { metadata } from '../../../src/formats/kafka/03-metadata.ts';
 import { findCoordinator } from '../../../src/formats/kafka/10-find-coordinator.ts';
+import { saslHandshake } from '../../../src/formats/kafka/17-sasl-handshake.ts';
 import { apiVersions } from '../../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../../src/formats/kafka/19-create-topics.ts';
 import { deleteTopics } from '../../../src/formats/kafka/20-delete-topics.ts';
 import { deleteRecords } from '../../../src/formats/kafka/21-delete-records.ts';
 import { initProducerId } from '../../../src/formats/kafka/22-init-producer-id.ts';
 import { describeConfigs } from '../../../src/formats/kafka/32-describe-configs.ts';
+import { saslAuthenticate } from '../../../src/formats/kafka/36-sasl-authenticate.ts';
 import { describeCluster } from '../../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../../src/formats/kafka/61-describe-producers.ts';
 import type { Api } from '../../../src/formats/kafka/schema.ts';
@@ -21,12 +23,14 @@ const APIS: readonly Api[] = [
   listOffsets,
   metadata,
   findCoordinator,
+  saslHandshake,
   apiVersions,
   createTopics,
   deleteTopics,
   deleteRecords,
   initProducerId,
   describeConfigs,
+  saslAuthenticate,
   describeCluster,
   describeProducers,
 ];

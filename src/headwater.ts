@@ -3,6 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Clock } from './clock.ts';
+import { openCommands } from './commands/commands.ts';
 import {
   configError,
   formatAddress,
@@ -66,6 +67,8 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
   rooms.defer(() => log.close());
   const intake = openIntake({ log, routes: config.routes, nodeName: config.node.name, clock, trace });
   rooms.defer(() => intake.close());
+  const commands = openCommands({ log, intake, clock, trace });
+  rooms.defer(() => commands.close());
   const machine = hardwareId();
   const mirrors = await openMirrors({
     mirrors: config.mirror,
@@ -99,7 +102,7 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
     }),
   );
   rooms.defer(async () => mqtt?.close());
-  const serial = await openSerial({ ports: config.serial, intake, clock, trace });
+  const serial = await openSerial({ ports: config.serial, intake, follow: commands.follow, clock, trace });
   rooms.defer(() => serial.close());
 
   const addresses: Headwater['addresses'] = {};
@@ -127,7 +130,7 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
 
   function metrics(): Metric[] {
     const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
-    const opened = [log, intake, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
+    const opened = [log, intake, commands, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
     return [isReady, ...opened.flatMap((room) => room.metrics())];
   }
 
@@ -144,6 +147,7 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
       mirrors: mirrors.status().map(mirrorSummary),
       rooms: {
         intake: intake.status(),
+        commands: commands.status(),
         mqtt: mqtt?.status(),
         serial: serial.status(),
         kafka: kafka?.status(),

@@ -14,19 +14,20 @@ const ROOMS: Record<string, string[]> = {
   store: [],
   log: ['formats', 'store'],
   intake: ['formats', 'log'],
+  commands: ['formats', 'log', 'intake'],
   mqtt: ['intake', 'store', 'log'],
-  serial: ['formats', 'intake', 'log'],
+  serial: ['formats', 'intake', 'commands', 'log'],
   kafka: ['formats', 'log'],
   mirror: ['formats', 'log'],
   http: ['formats', 'log'],
   cli: ['formats', 'headwater.ts', 'systemd.ts'],
-  'headwater.ts': ['store', 'log', 'intake', 'mqtt', 'serial', 'kafka', 'mirror', 'http', 'formats'],
+  'headwater.ts': ['store', 'log', 'intake', 'commands', 'mqtt', 'serial', 'kafka', 'mirror', 'http', 'formats'],
   'systemd.ts': [],
   'main.ts': ['cli'],
 };
 
 /** What doors take from rooms that they reach through functions: types only. */
-const TYPES_ONLY: Record<string, string[]> = { mqtt: ['log'], serial: ['log'], intake: [] };
+const TYPES_ONLY: Record<string, string[]> = { mqtt: ['log'], serial: ['log', 'commands'], intake: [] };
 
 /** Packages that one file alone imports. */
 const SINGLE_IMPORTERS: Record<string, string> = {

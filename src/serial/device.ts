@@ -3,6 +3,7 @@
 // kernel's buffer.
 
 import type { Clock, Timer } from '../clock.ts';
+import type { FollowCommands } from '../commands/commands.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Intake } from '../intake/intake.ts';
@@ -61,6 +62,7 @@ export interface Device {
 export interface DeviceNeeds {
   config: PortConfig;
   intake: Intake;
+  follow: FollowCommands | undefined;
   clock: Clock;
   trace: Trace;
   openPort: OpenPort;
@@ -86,6 +88,7 @@ export function openDevice(needs: DeviceNeeds): Device {
       return isPaused;
     },
     write,
+    follow: needs.follow,
   });
   const taken = createTaken({ accept, clock, bytesMax: TAKEN_BYTES_MAX, onFailure });
   const stopping = new AbortController();

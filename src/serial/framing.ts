@@ -15,6 +15,7 @@
 //   4. what it needs beyond FramingNeeds (commands from a topic, say) to SerialNeeds, handed through by device.ts.
 
 import type { Clock } from '../clock.ts';
+import type { FollowCommands } from '../commands/commands.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
@@ -53,6 +54,8 @@ export interface FramingNeeds {
    * taken, as the port is not open or more than OUTPUT_BYTES_MAX would wait; drained() tells when there is room again.
    */
   write(bytes: Buffer): boolean;
+  /** How to get the commands of a topic, see commands.ts. Stop following in stop(). Undefined only in tests. */
+  follow?: FollowCommands | undefined;
 }
 
 /** Bytes that may wait to be sent to one device. */

@@ -2,6 +2,7 @@
 // again for ever; none of them can keep the others, or the start of the node, from working.
 
 import type { Clock } from '../clock.ts';
+import type { FollowCommands } from '../commands/commands.ts';
 import type { Intake } from '../intake/intake.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
@@ -14,6 +15,8 @@ export type { DeviceStatus } from './device.ts';
 export interface SerialNeeds {
   ports: readonly SerialPort[];
   intake: Intake;
+  /** How a framing gets the commands of a topic. Only tests whose framings take none leave it out. */
+  follow?: FollowCommands;
   clock: Clock;
   trace: Trace;
   /** For tests: what opens a port instead of the operating system. */
@@ -34,10 +37,12 @@ const STOP_MS = 5000;
 
 /** Returns at once: the ports open in the background. Throws CONFIG_INVALID. */
 export async function openSerial(needs: SerialNeeds): Promise<Serial> {
-  const { intake, clock, openPort = openSerialPort } = needs;
+  const { intake, follow, clock, openPort = openSerialPort } = needs;
   const trace = needs.trace.room('serial');
   const configs = portConfigs(needs.ports);
-  const devices = configs.map((config) => openDevice({ config, intake, clock, trace, openPort, random: Math.random }));
+  const devices = configs.map((config) =>
+    openDevice({ config, intake, follow, clock, trace, openPort, random: Math.random }),
+  );
 
   function status(): DeviceStatus[] {
     return devices.map((device) => device.status());

@@ -2,7 +2,7 @@
 // next takes all that has waited meanwhile. Only when a commit starts are its batches taken and given their offsets: the
 // outcome of the one before is known then, so nothing ever has to be taken back.
 //
-//   gathering --(credit, or 64 KiB wait, or none in flight)--> in flight --(synced)--> settled: callbacks, in order
+//   gathering --(none in flight, and a credit or 64 KiB)--> in flight --(synced)--> settled: callbacks, in order
 //
 // The store repeats a failing write until it is there; a commit only ends with an error when the log is closed meanwhile.
 
@@ -11,6 +11,7 @@ import { HeadwaterError } from '../errors.ts';
 import type { BatchWrite, Change, Store } from '../store/store.ts';
 import { Credits } from './credits.ts';
 import type { Commit } from './log.ts';
+import { FREE_BYTES, FULL_BYTES, Rest } from './rest.ts';
 
 /** Something that waits in a commit. */
 export interface CommitItem {
@@ -24,8 +25,6 @@ export interface CommitItem {
 
 type Callback = (error?: HeadwaterError) => void;
 
-/** A commit of this many bytes costs no credit: its share of a sync's fixed cost is small. */
-const FREE_BYTES = 64 * 1024;
 /** What may wait for a commit before doors are told to stop reading, and what may never be passed. */
 const WAITING_BYTES_FULL = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
@@ -105,6 +104,7 @@ export interface CommitsNeeds {
 
 export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeeds): Commits {
   const credits = new Credits(intervalMs, burstMs, clock.monotonicMs());
+  const rest = new Rest();
   const counters: CommitCounters = {
     count: 0,
     bytes: 0,
@@ -121,12 +121,14 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   let holds: Promise<void> = Promise.resolve();
   let isArmed = false;
   let timer: Timer | undefined;
+  // While a timer runs: so many bytes are a reason to look before it fires.
+  let wakeBytes = FREE_BYTES;
   let look: Timer | undefined;
   let isClosing = false;
 
   function grew(bytes: number): void {
     waitingBytes += bytes;
-    if (timer !== undefined && gathering.bytes >= FREE_BYTES) arm();
+    if (timer !== undefined && gathering.bytes >= wakeBytes) arm();
   }
 
   /** Starts as soon as all that this turn of the event loop brings is in: each socket that is readable has its say. */
@@ -143,15 +145,25 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     if (inFlight !== undefined || gathering.isEmpty) return;
     timer?.cancel();
     timer = undefined;
-    const now = clock.monotonicMs();
-    if (gathering.bytes >= FREE_BYTES || isClosing || credits.take(now)) {
+    const waitMs = pay(clock.monotonicMs(), gathering.bytes);
+    if (waitMs === 0) {
       inFlight = run();
       return;
     }
-    timer = clock.after(Math.ceil(credits.waitMs(now)), () => {
+    wakeBytes = gathering.bytes < FREE_BYTES ? FREE_BYTES : FULL_BYTES;
+    timer = clock.after(waitMs, () => {
       timer = undefined;
       startIfPaid();
     });
+  }
+
+  /** 0 when a commit of `bytes` may start, which is paid for then; else the milliseconds until it is worth asking again. */
+  function pay(now: number, bytes: number): number {
+    if (isClosing) return 0;
+    if (bytes < FREE_BYTES) return credits.take(now) ? 0 : Math.ceil(credits.waitMs(now));
+    const waitMs = credits.available(now) >= 1 ? 0 : Math.min(rest.waitMs(now, bytes), Math.ceil(credits.waitMs(now)));
+    if (waitMs === 0) credits.restart();
+    return waitMs;
   }
 
   /** Work that was added while an earlier one was waited for counts as well: its records wait in this commit. */
@@ -173,6 +185,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
       else item.failed(error);
     }
     inFlight = undefined;
+    rest.ended(clock.monotonicMs(), counters.lastMs);
     commit.settle(error);
     tellRoom();
     startIfPaid();

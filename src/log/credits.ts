@@ -31,6 +31,11 @@ export class Credits {
     return true;
   }
 
+  /** A commit that is free was made. A part of a credit is lost: it would soon buy one more commit of a few bytes. */
+  restart(): void {
+    if (this.#credits < 1) this.#credits = 0;
+  }
+
   /** Milliseconds until there is a whole credit. */
   waitMs(nowMs: number): number {
     const missing = 1 - this.available(nowMs);

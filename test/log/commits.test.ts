@@ -12,13 +12,13 @@ interface Card {
   failure: string | undefined;
 }
 
-function open(): { card: Card; commits: Commits } {
+function open(intervalMs = 0): { card: Card; commits: Commits } {
   const card: Card = { written: [], failure: undefined };
   const store = {
     write: (_: unknown, marks: Change[]) => Promise.resolve(void card.written.push(marks)),
     failure: () => card.failure,
   } as unknown as Store;
-  return { card, commits: createCommits({ store, clock, intervalMs: 0, burstMs: 0 }) };
+  return { card, commits: createCommits({ store, clock, intervalMs, burstMs: 0 }) };
 }
 
 function work(): { promise: Promise<void>; end: () => void } {
@@ -69,4 +69,39 @@ test('a record that was taken has room for its mark', async () => {
   expect(() => commits.join(item, 0)).toThrow('wait for their commit');
   expect(commits.mark('qos2/a/1', Buffer.from('x'))).toBe(commit);
   await commit.done();
+});
+
+test('without credit 64 KiB wait for more while more comes, and for the credit at most', async () => {
+  const { card, commits } = open(100);
+  await commits.mark('takes the credit', null).done();
+  clock.advance(50);
+  const commit = commits.mark('the next', null);
+  commit.grow(64 * 1024);
+  await turns();
+  for (let ms = 0; ms < 10; ms += 1) {
+    commit.grow(1);
+    clock.advance(1);
+    await turns();
+  }
+  expect(card.written.length).toBe(1);
+  clock.advance(2);
+  clock.advance(2);
+  await turns();
+  expect(card.written.length).toBe(2);
+  const last = commits.mark('the last', null);
+  last.grow(64 * 1024);
+  await turns();
+  expect(card.written.length).toBe(2);
+  last.grow(64 * 1024);
+  await turns();
+  expect(card.written.length).toBe(3);
+  // What was left of a credit is not spent on a few bytes that come next.
+  commits.mark('of a few bytes', null);
+  await turns();
+  clock.advance(99);
+  await turns();
+  expect(card.written.length).toBe(3);
+  clock.advance(1);
+  await turns();
+  expect(card.written.length).toBe(4);
 });

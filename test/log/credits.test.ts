@@ -29,3 +29,14 @@ test('a year of steady load makes one commit an interval, whatever the burst', (
   for (let now = 0; now < hourMs; now += 10) if (credits.take(now)) commits += 1;
   expect(commits).toBeLessThanOrEqual(hourMs / 100 + 3000 + 1);
 });
+
+test('a commit that was free leaves nothing of a credit that was not whole, and all of those that were', () => {
+  const credits = new Credits(100, 1000, 0);
+  while (credits.take(0));
+  expect(credits.available(90)).toBeCloseTo(0.9);
+  credits.restart();
+  expect(credits.waitMs(90)).toBe(100);
+  expect(credits.available(390)).toBeCloseTo(3);
+  credits.restart();
+  expect(credits.available(390)).toBeCloseTo(3);
+});

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest';
+import { FREE_BYTES, FULL_BYTES, Rest } from '../../src/log/rest.ts';
+
+/** What a commit carries that starts as soon as it may, at a steady rate; the card takes `syncMs` for each. */
+function carriedAt(bytesPerMs: number, syncMs: number): { bytes: number; waitedMs: number } {
+  const rest = new Rest();
+  let carried = { bytes: 0, waitedMs: 0 };
+  let now = 0;
+  let bytes = 0;
+  for (let commit = 0; commit < 100; commit += 1) {
+    let waitedMs = 0;
+    const pass = (ms: number): void => {
+      now += ms;
+      bytes += ms * bytesPerMs;
+    };
+    while (bytes < FREE_BYTES) pass(0.1);
+    for (let wait = rest.waitMs(now, bytes); wait > 0; wait = rest.waitMs(now, bytes)) {
+      pass(wait);
+      waitedMs += wait;
+    }
+    carried = { bytes, waitedMs };
+    bytes = 0;
+    pass(syncMs);
+    rest.ended(now, syncMs);
+  }
+  return carried;
+}
+
+test('at a steady rate that leaves the card time, a commit waits until it is full', () => {
+  for (const bytesPerMs of [4_000, 8_000, 12_000]) {
+    expect(carriedAt(bytesPerMs, 2).bytes).toBeGreaterThanOrEqual(FULL_BYTES);
+  }
+});
+
+test('it waits for some milliseconds only', () => {
+  const { bytes, waitedMs } = carriedAt(1_000, 2);
+  expect(waitedMs).toBeGreaterThan(20);
+  expect(waitedMs).toBeLessThan(30);
+  expect(bytes).toBeLessThan(FULL_BYTES);
+});
+
+test('a card that is busy most of the time is given no rest', () => {
+  expect(carriedAt(20_000, 2).waitedMs).toBe(0);
+  expect(carriedAt(2_000, 20).waitedMs).toBe(0);
+});
+
+test('publishers that have filled their windows do not wait for what can not come', () => {
+  const rest = new Rest();
+  const lookMs = rest.waitMs(100, FREE_BYTES + 1);
+  expect(lookMs).toBeLessThanOrEqual(2);
+  expect(rest.waitMs(100 + lookMs, FREE_BYTES + 1)).toBe(0);
+});
+
+test('the next commit rests afresh', () => {
+  const rest = new Rest();
+  expect(rest.waitMs(100, FREE_BYTES)).toBeGreaterThan(0);
+  rest.ended(110, 2);
+  expect(rest.waitMs(120, FREE_BYTES)).toBeGreaterThan(0);
+});

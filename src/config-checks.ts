@@ -4,7 +4,8 @@ import type * as v from 'valibot';
 import { configSchema, type ConfigValue } from './config-schema.ts';
 import { chosen, shapeOf, type Shape } from './config-setting.ts';
 import type { ConfigPath, Problem } from './config-source.ts';
-import { formatAddress, isLoopback, isRefusal, nearest, parseTopicName, quote, type Address } from './config-units.ts';
+import { formatAddress, isLoopback, isRefusal, nearest, parseAddress, parseTopicName, quote } from './config-units.ts';
+import type { Address } from './config-units.ts';
 
 type GroupShape = Extract<Shape, { kind: 'group' }>;
 
@@ -14,7 +15,7 @@ export function strayNames(schema: v.GenericSchema, value: unknown, path: Config
   if (shape.kind === 'leaf' || typeof value !== 'object' || value === null) return [];
   if (Array.isArray(value) && shape.kind !== 'list') {
     // To valibot a list is an object, too.
-    return [{ path, message: `must be a group of settings, not ${quote(value)}` }];
+    return [{ path, message: `must be a group of settings, not a list` }];
   }
   if (!Array.isArray(value) && shape.kind === 'list') return [];
   const problems: Problem[] = [];
@@ -73,12 +74,14 @@ function findNamed(schema: v.GenericSchema, key: string, prefix: string): string
 export function contradictions(value: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
   const problems: Problem[] = [...openDoors(value, isSound)];
   if (isSound(['topics'])) problems.push(...Object.keys(value.topics).flatMap(topicName));
-  if (isSound(['serial'])) problems.push(...repeats(value.serial, ['serial', 'path'], isSound));
+  if (isSound(['serial'])) problems.push(...repeats(value.serial, ['serial'], 'path', isSound));
+  if (isSound(['mqtt', 'users'])) problems.push(...repeats(value.mqtt.users, ['mqtt', 'users'], 'name', isSound));
   if (isSound(['mirror'])) {
-    problems.push(...repeats(value.mirror, ['mirror', 'name'], isSound));
+    problems.push(...repeats(value.mirror, ['mirror'], 'name', isSound));
     for (const [index, entry] of value.mirror.entries()) {
       const path = ['mirror', index, 'rename'];
       if (isSound(path)) problems.push(...strayInTemplate(entry.rename, path));
+      problems.push(...mirrorAccess(entry, ['mirror', index], isSound));
     }
   }
   return problems;
@@ -90,6 +93,10 @@ function topicName(name: string): Problem[] {
 }
 
 const DOORS = ['mqtt', 'kafka', 'http'] as const;
+type Door = (typeof DOORS)[number];
+
+/** The setting with which a door asks its clients who they are. */
+const ASKED_BY: Partial<Record<Door, string>> = { mqtt: 'users', http: 'token' };
 
 function openDoors(value: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
   const problems: Problem[] = [];
@@ -99,7 +106,9 @@ function openDoors(value: ConfigValue, isSound: (path: ConfigPath) => boolean): 
     if (!isSound(path) || !isSound([door, 'insecure'])) continue;
     const { listen, insecure } = value[door];
     if (listen === undefined) continue;
-    if (!isLoopback(listen.host) && !insecure) problems.push({ path, message: exposed(listen, door) });
+    const asks = ASKED_BY[door];
+    const isAsked = asks !== undefined && (!isSound([door, asks]) || hasCredentials(value, door));
+    if (!isLoopback(listen.host) && !insecure && !isAsked) problems.push({ path, message: exposed(listen, door) });
     const other = taken.get(formatAddress(listen));
     const isSame = other !== undefined && listen.port !== 0;
     if (isSame) problems.push({ path, message: `is the same address as ${other}.listen` });
@@ -108,26 +117,63 @@ function openDoors(value: ConfigValue, isSound: (path: ConfigPath) => boolean): 
   return problems;
 }
 
-function exposed(listen: Address, door: string): string {
+function hasCredentials({ mqtt, http }: ConfigValue, door: Door): boolean {
+  return door === 'mqtt' ? mqtt.users.length > 0 : door === 'http' && http.token !== undefined;
+}
+
+function exposed(listen: Address, door: Door): string {
+  const asks = ASKED_BY[door];
+  const instead = asks === undefined ? '' : `set ${door}.${asks}, or `;
   return (
     `${formatAddress(listen)} is an address that other machines reach, and nobody is asked for a password: ` +
-    `keep 127.0.0.1, or set ${door}.insecure: true if everybody on that network may use it`
+    `keep 127.0.0.1, ${instead}${asks === undefined ? 'or ' : ''}set ${door}.insecure: true if everybody on that network may use it`
   );
 }
 
+/** How a mirror gets at its brokers. `at` is the mirror's place. */
+function mirrorAccess(
+  { tls, sasl, bootstrap }: ConfigValue['mirror'][number],
+  at: ConfigPath,
+  isSound: (path: ConfigPath) => boolean,
+): Problem[] {
+  const areSound = (...paths: string[][]): boolean => paths.every((path) => isSound([...at, ...path]));
+  const problems: Problem[] = [];
+  if (areSound(['tls', 'cert'], ['tls', 'key']) && (tls?.cert === undefined) !== (tls?.key === undefined)) {
+    const missing = tls?.cert === undefined ? 'cert' : 'key';
+    problems.push({ path: [...at, 'tls'], message: `has no ${missing}: cert and key go together` });
+  }
+  if (!areSound(['bootstrap'], ['tls'], ['sasl', 'mechanism'], ['sasl', 'insecure'])) return problems;
+  const isFar = bootstrap.some((address, index) => isSound([...at, 'bootstrap', index]) && !isLoopbackAddress(address));
+  if (sasl?.mechanism === 'PLAIN' && tls === undefined && !sasl.insecure && isFar) {
+    const message =
+      'must not be PLAIN without TLS, which shows the password to everybody on the way: ' +
+      'set tls, use SCRAM-SHA-512, or say insecure: true';
+    problems.push({ path: [...at, 'sasl', 'mechanism'], message });
+  }
+  return problems;
+}
+
+function isLoopbackAddress(text: string): boolean {
+  const address = parseAddress(text);
+  return !isRefusal(address) && isLoopback(address.host);
+}
+
 function repeats<K extends string>(
-  entries: readonly Record<K, string>[],
-  [list, key]: readonly [string, K],
+  entries: readonly Partial<Record<K, string>>[],
+  list: readonly string[],
+  key: K,
   isSound: (path: ConfigPath) => boolean,
 ): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, number>();
   for (const [index, entry] of entries.entries()) {
-    const path = [list, index, key];
+    const path = [...list, index, key];
     if (!isSound(path)) continue;
-    const earlier = first.get(entry[key]);
-    if (earlier === undefined) first.set(entry[key], index);
-    else problems.push({ path, message: `is the same as that of ${list}[${earlier}]` });
+    const value = entry[key];
+    if (value === undefined) continue;
+    const earlier = first.get(value);
+    if (earlier === undefined) first.set(value, index);
+    else problems.push({ path, message: `is the same as that of ${list.join('.')}[${earlier}]` });
   }
   return problems;
 }

@@ -82,7 +82,9 @@ function otherVariants(schema: v.GenericSchema, indent: string): string[] {
 }
 
 function isRequired(schema: v.GenericSchema): boolean {
-  return aboutOf(schema).otherwise === undefined && defaultOf(schema) === undefined;
+  const { otherwise } = aboutOf(schema);
+  if (otherwise !== undefined) return otherwise.startsWith('required');
+  return defaultOf(schema) === undefined;
 }
 
 /** The settings of a group, one below the other, each under its documentation. */
@@ -99,7 +101,7 @@ function entriesLines(entries: Iterable<[string, v.GenericSchema]>, indent: stri
     const about = aboutOf(inner);
     lines.push(...wrap(`${about.doc ?? ''}${facts(inner)}`, `${indent}# `));
     if (isLeafLike(inner)) lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
-    else lines.push(`${indent}${name}:`, ...groupLines(inner, `${indent}  `));
+    else lines.push(`${indent}${name}:`, ...bodyLines(inner, `${indent}  `));
   }
   return lines;
 }
@@ -131,7 +133,10 @@ export function printReference(): string {
     '`HEADWATER_MQTT__LISTEN` is `mqtt.listen` (two underscores go one level down, case and single underscores do not count), lists and groups',
     'are given as JSON: `HEADWATER_MIRROR=\'[{"name": "dc", "bootstrap": ["kafka:9092"]}]\'`. The environment counts more than the file.',
     '',
-    'No setting takes a secret so far, and none asks clients for one: that is why every door is on loopback unless `insecure` says otherwise.',
+    'A secret is never written here, but where it lies: `{file: PATH}`, `{credential: NAME}` (what `LoadCredential=` of a systemd unit names) or',
+    '`{env: NAME}`, from the environment as `HEADWATER_HTTP__TOKEN__FILE`. It is read at the start and again whenever it is needed, so that a',
+    'file that is replaced counts without a new start; a newline at its end is cut, and it may have 64 KiB. One that is missing or empty is a',
+    'mistake of the configuration (exit code 78). See [security.md](security.md).',
     '',
   ];
   tables(configSchema, '', lines);
@@ -184,6 +189,7 @@ function row(path: string, schema: v.GenericSchema): string {
 
 function takes(schema: v.GenericSchema): string {
   const shape = shapeOf(schema);
+  if (!isLeafLike(schema)) return '';
   if (shape.kind === 'list') return `list: ${aboutOf(shape.item).form}`;
   if (shape.kind === 'map') return `names, each with: ${aboutOf(shape.value).form}`;
   return aboutOf(schema).form ?? '';

@@ -147,6 +147,11 @@ export function chosen({ key, fallback }: Choice, input: unknown): string {
   return typeof given === 'string' ? given : '';
 }
 
+/** The same schema, whose value is one to those who print it, and may be given by these names to the environment. */
+export function leafOf<const S extends v.GenericSchema>(schema: S, fields: readonly string[]): S {
+  return Object.assign(schema, { fields });
+}
+
 /** Settings under names that people choose. */
 export function map<const S extends v.GenericSchema>(value: S) {
   return v.record(v.string(), value, notOf('a group of settings'));
@@ -155,8 +160,15 @@ export function map<const S extends v.GenericSchema>(value: S) {
 function notOf(what: string) {
   return (issue: v.BaseIssue<unknown>): string => {
     const isMissing = issue.received === 'undefined';
-    return isMissing ? 'is required' : `must be ${what}, not ${quote(issue.input)}`;
+    return isMissing ? 'is required' : `must be ${what}, not ${kindOf(issue.input)}`;
   };
+}
+
+/** What a value is, without what it holds: there may be a secret in it. */
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'string') return 'text';
+  return typeof value === 'object' && value !== null ? 'a group of settings' : quote(value);
 }
 
 /** What a schema is made of, for those who walk it. */
@@ -164,7 +176,7 @@ export type Shape =
   | { kind: 'group'; entries: ReadonlyMap<string, v.GenericSchema>; choice?: Choice }
   | { kind: 'list'; item: v.GenericSchema }
   | { kind: 'map'; value: v.GenericSchema }
-  | { kind: 'leaf' };
+  | { kind: 'leaf'; fields: readonly string[] };
 
 /** The properties of valibot's schemas that the walk needs; which of them are there depends on `type`. */
 interface Introspected {
@@ -178,6 +190,8 @@ interface Introspected {
   group?: v.GenericSchema;
   /** See `variants`. */
   choice?: Choice;
+  /** See `leafOf`. */
+  fields?: readonly string[];
 }
 
 function inside(schema: v.GenericSchema): Introspected {
@@ -186,7 +200,7 @@ function inside(schema: v.GenericSchema): Introspected {
 
 /** `input` tells which of several variants is meant; without it, or when it does not tell, all of them together. */
 export function shapeOf(schema: v.GenericSchema, input?: unknown): Shape {
-  const { type, wrapped, group, choice, entries, item, value } = inside(schema);
+  const { type, wrapped, group, choice, entries, item, value, fields } = inside(schema);
   if (wrapped !== undefined) return shapeOf(wrapped, input);
   if (group !== undefined) return shapeOf(group, input);
   if (choice !== undefined) {
@@ -197,7 +211,7 @@ export function shapeOf(schema: v.GenericSchema, input?: unknown): Shape {
   if (entries !== undefined) return { kind: 'group', entries: new Map(Object.entries(entries)) };
   if (item !== undefined) return { kind: 'list', item };
   if (type === 'record' && value !== undefined) return { kind: 'map', value };
-  return { kind: 'leaf' };
+  return { kind: 'leaf', fields: fields ?? [] };
 }
 
 /** The default, as people write it; undefined where there is none. */

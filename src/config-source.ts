@@ -1,12 +1,11 @@
 // Where settings come from: one YAML file, and variables of the environment laid over it. The result is one plain tree,
 // still as people wrote it, and the way from a place in that tree back to the line or variable it came from.
 
-import type * as v from 'valibot';
-import { safeParse } from 'valibot';
+import * as v from 'valibot';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { parse as parseYaml } from 'yaml';
 import { shapeOf } from './config-setting.ts';
-import { nearest, quote } from './config-units.ts';
+import { nearest } from './config-units.ts';
 import { messageOf } from './errors.ts';
 
 /** A place in the configuration: `['serial', 0, 'topic']`. */
@@ -129,7 +128,9 @@ function toTree(document: Document, name: string, problems: Problem[]): unknown 
 }
 
 function firstLine(message: string): string {
-  return (message.split('\n')[0] ?? message).replace(/ at line \d+, column \d+:?$/, '');
+  const line = (message.split('\n')[0] ?? message).replace(/ at line \d+, column \d+:?$/, '');
+  // What it quotes may be a secret that begins with a star.
+  return line.replace(/^(Unresolved (?:alias|tag)[^:]*):.*$/, '$1');
 }
 
 /** A name with nothing behind it (`mqtt:` with every line below it commented out) is the same as no name. */
@@ -204,6 +205,9 @@ function overlay(
 /** Variables of the program that are not settings: the file itself, and where the command line finds the node. */
 const NOT_SETTINGS = new Set(['HEADWATER_CONFIG', 'HEADWATER_URL']);
 
+/** The value of a field of a leaf: its own schema judges it, with the others. */
+const anything = v.string();
+
 interface Resolved {
   path: (string | number)[];
   schema: v.GenericSchema;
@@ -215,7 +219,13 @@ function resolveVariable(variable: string, root: v.GenericSchema): Resolved | { 
   const path: (string | number)[] = [];
   for (const segment of segments) {
     const shape = shapeOf(schema);
-    if (shape.kind === 'leaf') return { refused: `${path.join('.')} has nothing below it` };
+    if (shape.kind === 'leaf') {
+      const field = shape.fields.find((name) => plain(name) === plain(segment));
+      if (field === undefined) return { refused: `${path.join('.')} has nothing of that name below it` };
+      schema = anything;
+      path.push(field);
+      continue;
+    }
     if (shape.kind === 'map') {
       schema = shape.value;
       path.push(segment);
@@ -246,7 +256,7 @@ function plain(name: string): string {
 /** Puts the text itself where the setting takes it, else what it says as YAML, of which JSON is a part. */
 function put(tree: unknown, { path, schema }: Resolved, text: string): { refused: string } | undefined {
   const isLeaf = shapeOf(schema).kind === 'leaf';
-  if (isLeaf && safeParse(schema, text).success) return assign(tree, path, text);
+  if (isLeaf && v.safeParse(schema, text).success) return assign(tree, path, text);
   let value: unknown = text;
   try {
     value = parseYaml(text);
@@ -260,7 +270,8 @@ function put(tree: unknown, { path, schema }: Resolved, text: string): { refused
 function assign(tree: unknown, path: ConfigPath, value: unknown): { refused: string } | undefined {
   let at = tree;
   for (const [depth, step] of path.entries()) {
-    if (typeof at !== 'object' || at === null) return { refused: `cannot be set inside ${quote(at)}` };
+    if (typeof at !== 'object' || at === null)
+      return { refused: 'cannot be set: what should hold it is no group of settings' };
     if (Array.isArray(at) && Number(step) > at.length) {
       return { refused: `the list has ${at.length} entries, so the next is number ${at.length}` };
     }

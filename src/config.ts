@@ -1,6 +1,6 @@
 // The configuration: one YAML file with variables of the environment laid over it, checked in one pass. What comes out
-// has every default filled in and plain numbers named by their unit. There are no secrets in it: no setting takes one.
-// Opens nothing in the data folder.
+// has every default filled in and plain numbers named by their unit. There are no secrets in it, only where they lie.
+// Opens nothing in the data folder, and reads no secret.
 
 import { readFileSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -12,6 +12,7 @@ import { defaultOf, shapeOf } from './config-setting.ts';
 import { isGiven, readSource, type ConfigPath, type Environment, type Problem, type Source } from './config-source.ts';
 import { isRefusal, parseAddress, type Address } from './config-units.ts';
 import { HeadwaterError, messageOf } from './errors.ts';
+import type { Secret } from './secret.ts';
 
 export type { ConfigPath, Environment } from './config-source.ts';
 export type { Address } from './config-units.ts';
@@ -23,9 +24,9 @@ export interface Config {
   data: { dir: string; budgetBytes: number };
   commit: { intervalMs: number; burstMs: number };
   /** A door whose `listen` is undefined stays shut. */
-  mqtt: { listen: Address | undefined; insecure: boolean; packetBytesMax: number; clientsMax: number };
+  mqtt: { listen: Address | undefined; insecure: boolean; users: User[]; packetBytesMax: number; clientsMax: number };
   kafka: { listen: Address | undefined; insecure: boolean; advertise: Address | undefined; clientsMax: number };
-  http: { listen: Address | undefined; insecure: boolean; hosts: string[] };
+  http: { listen: Address | undefined; insecure: boolean; token?: Secret; hosts: string[] };
   serial: SerialPort[];
   routes: ConfigValue['routes'];
   /** Settings of the topics that the file names, as far as it gives them; -1 is no limit. */
@@ -34,6 +35,11 @@ export interface Config {
   log: ConfigValue['log'];
   /** Where a setting was given: `headwater.yaml:3:9`, a variable's name, or `default`. */
   readonly locate: (path: ConfigPath) => string;
+}
+
+export interface User {
+  name: string;
+  password: Secret;
 }
 
 export type SerialPort = ConfigValue['serial'][number];
@@ -209,7 +215,13 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
     node: { name: value.node.name ?? nodeNameFrom(machine.hostname()) },
     data: { dir, budgetBytes: value.data.budget ?? defaultBudgetBytes(machine.diskBytes(dir)) },
     commit: { intervalMs: commit.interval, burstMs: commit.burst },
-    mqtt: { listen: mqtt.listen, insecure: mqtt.insecure, packetBytesMax: mqtt.packetMax, clientsMax: mqtt.clients },
+    mqtt: {
+      listen: mqtt.listen,
+      insecure: mqtt.insecure,
+      users: mqtt.users,
+      packetBytesMax: mqtt.packetMax,
+      clientsMax: mqtt.clients,
+    },
     kafka: {
       listen: kafka.listen,
       insecure: kafka.insecure,

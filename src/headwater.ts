@@ -23,8 +23,9 @@ import { openKafka } from './kafka/kafka.ts';
 import { openLog } from './log/log.ts';
 import { gauge, type Metric } from './metrics.ts';
 import type { MirrorStatus } from './mirror/mirror-status.ts';
-import { openMirrors } from './mirror/mirror.ts';
+import { openMirrors, type MirrorConfig } from './mirror/mirror.ts';
 import { openMqtt } from './mqtt/mqtt.ts';
+import { isReadableByAll, readSecret, secretsIn, type Secret, type SecretEnvironment } from './secret.ts';
 import { openSerial } from './serial/serial.ts';
 import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
@@ -46,10 +47,19 @@ const PROBLEMS_MAX = 10;
 const VERSION = (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string })
   .version;
 
+export interface HeadwaterNeeds {
+  clock: Clock;
+  trace: Trace;
+  /** Where secrets by `env` and `credential` are looked up. Default: that of the process. */
+  env?: SecretEnvironment;
+}
+
 /** Opens all rooms. Rejects with CONFIG_INVALID, STORE_LOCKED, STORE_UNAVAILABLE, or what listening throws (EADDRINUSE). */
-export async function openHeadwater(config: Config, needs: { clock: Clock; trace: Trace }): Promise<Headwater> {
-  const { clock, trace } = needs;
+export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Promise<Headwater> {
+  const { clock, trace, env = process.env } = needs;
+  const read = (secret: Secret) => (): string => readSecret(secret, env);
   checkRooms(config);
+  await checkCredentials(config, env, trace);
   const startedMs = clock.monotonicMs();
   await using rooms = new AsyncDisposableStack();
 
@@ -71,7 +81,7 @@ export async function openHeadwater(config: Config, needs: { clock: Clock; trace
   rooms.defer(() => commands.close());
   const machine = hardwareId();
   const mirrors = await openMirrors({
-    mirrors: config.mirror,
+    mirrors: config.mirror.map((mirror) => mirrorConfig(mirror, read)),
     log,
     nodeName: config.node.name,
     ...(machine === undefined ? {} : { hardwareId: machine }),
@@ -208,6 +218,46 @@ export function roomMistakes({ routes, serial }: Entries): { path: ConfigPath; m
   return problems;
 }
 
+/** Every secret, and every file of TLS, is read once, so that what is missing is told at the start and not in the night. */
+async function checkCredentials(config: Config, env: SecretEnvironment, trace: Trace): Promise<void> {
+  const problems: { path: ConfigPath; message: string }[] = [];
+  for (const { path, secret } of secretsIn(config)) {
+    const message = mistakeIn(() => readSecret(secret, env));
+    if (message !== undefined) problems.push({ path, message });
+    else if (isReadableByAll(secret, env)) {
+      trace.warn('a secret can be read by every user of this machine', {
+        secret: secret.toString(),
+        mend: 'chmod o-r',
+      });
+    }
+  }
+  for (const [index, mirror] of config.mirror.entries()) {
+    const { tls } = mirrorConfig(mirror, (secret) => () => readSecret(secret, env));
+    if (tls === undefined) continue;
+    const { mistakesInTls } = await import('./mirror/tls-connect.ts');
+    for (const { field, message } of mistakesInTls(tls)) {
+      const path = ['mirror', index, 'tls', field];
+      const isTold = problems.some((each) => each.path.join('.') === path.join('.'));
+      if (!isTold) problems.push({ path, message });
+    }
+  }
+  if (problems.length > 0) throw configError(config, problems);
+}
+
+/** The mirror's own form of its settings: what reads a secret stands in the place of the reference. */
+function mirrorConfig(
+  { tls, sasl, ...mirror }: Config['mirror'][number],
+  read: (secret: Secret) => () => string,
+): MirrorConfig {
+  const made: MirrorConfig = { ...mirror };
+  if (tls !== undefined) {
+    const { key, ...files } = tls;
+    made.tls = key === undefined ? files : { ...files, key: read(key) };
+  }
+  if (sasl !== undefined) made.sasl = { ...sasl, password: read(sasl.password) };
+  return made;
+}
+
 function checkRooms(config: Config): void {
   const problems = roomMistakes({ routes: [...config.routes.entries()], serial: [...config.serial.entries()] });
   if (problems.length > 0) throw configError(config, problems);
@@ -236,8 +286,9 @@ function wrongField(rule: RouteRule): keyof RouteRule {
 
 function mirrorSummary(mirror: MirrorStatus): MirrorSummary {
   const { name, state, backlog, sent, lost } = mirror;
-  // A mirror that is refused gives the reason of one of its partitions, which is among them.
-  const problems = mirror.reason === undefined || state === 'refused' ? [] : [mirror.reason];
+  // A mirror whose partitions are refused gives the reason of one of them, which is among theirs.
+  const isPartitions = state === 'refused' && mirror.sinceMs === undefined;
+  const problems = mirror.reason === undefined || isPartitions ? [] : [mirror.reason];
   for (const { topic, partition, reason } of mirror.partitions) {
     if (reason !== undefined && problems.length < PROBLEMS_MAX) problems.push(`${topic}/${partition}: ${reason}`);
   }

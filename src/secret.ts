@@ -66,6 +66,20 @@ export function readSmallFile(path: string): string {
   }
 }
 
+/** Every secret that a configuration refers to, with its place in it. */
+export function secretsIn(value: unknown, path: readonly (string | number)[] = []): SecretPlace[] {
+  if (value instanceof Secret) return [{ path, secret: value }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    return secretsIn(inner, [...path, Array.isArray(value) ? Number(key) : key]);
+  });
+}
+
+export interface SecretPlace {
+  path: readonly (string | number)[];
+  secret: Secret;
+}
+
 /** Why something cannot be read, as the end of a sentence. The cause is not kept: its text may hold more than names. */
 class Unread extends Error {}
 

@@ -53,6 +53,7 @@ describe('the file', () => {
       mqtt: {
         listen: { host: '127.0.0.1', port: 1883 },
         insecure: false,
+        users: [],
         packetBytesMax: 1_000_000,
         clientsMax: 1000,
       },
@@ -89,6 +90,9 @@ describe('the file', () => {
         encoding: 'utf8',
         invalid: 'keep',
         flowControl: 'none',
+        dtr: 'on',
+        rts: 'on',
+        hupcl: true,
         lineMax: 65_536,
         overlong: 'drop',
       },
@@ -143,6 +147,14 @@ describe('the file', () => {
     expect(mistakesOf({ text: port('framing: 5') })).toHaveLength(1);
     expect(mistakesOf({ text: port('framing: delimited, delimiter: 10') })[0]).toContain('(put it in quotes)');
     expect(mistakesOf({ text: port('framing: delimited, delimiter: "0d0"') })[0]).toContain('1 to 16 bytes in hex');
+  });
+
+  test('a serial device may be told by what it is', () => {
+    const usb = (text: string) => `serial: [{ usb: ${text}, topic: a }]`;
+    expect(load(usb('{ vid: "2341", pid: "AB43" }')).serial[0]).toMatchObject({ usb: { vid: '2341', pid: 'ab43' } });
+    expect(mistakesOf({ text: usb('{ vid: 0403, pid: "6001" }') })).toEqual([
+      expect.stringContaining('must be four hex digits such as "2341", not 403 (put it in quotes)'),
+    ]);
   });
 
   test('the settings of a framing may come from the environment', () => {

@@ -5,7 +5,7 @@ import { loadConfig, type Address, type Config } from '../config.ts';
 import { formatAddress } from '../config-units.ts';
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { openHeadwater, roomMistakes, type Headwater } from '../headwater.ts';
+import { openHeadwater, roomMistakes, type Headwater, type HeadwaterNeeds } from '../headwater.ts';
 import { openNotifier } from '../systemd.ts';
 import { createTrace, type Trace } from '../trace.ts';
 import { inputOf } from './config.ts';
@@ -27,7 +27,7 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   const config = loadConfig({ ...inputOf(options.config, terminal), rooms: roomMistakes });
   const trace = createTrace({ level: config.log.level, clock, write: (line) => void terminal.out.write(`${line}\n`) });
   const notifier = openNotifier({ env, pid: process.pid, trace });
-  const headwater = await open(config, clock, trace);
+  const headwater = await open(config, { clock, trace, env });
   const { version } = headwater.status();
   const isRepository = import.meta.url.endsWith('.ts');
   const program = isRepository ? 'npx node src/main.ts' : 'headwater';
@@ -41,9 +41,9 @@ export async function serve(options: ServeOptions, terminal: Terminal): Promise<
   return stop(headwater, clock, trace);
 }
 
-async function open(config: Config, clock: Clock, trace: Trace): Promise<Headwater> {
+async function open(config: Config, needs: HeadwaterNeeds): Promise<Headwater> {
   try {
-    return await openHeadwater(config, { clock, trace });
+    return await openHeadwater(config, needs);
   } catch (error) {
     throw explained(error, config);
   }
@@ -74,10 +74,14 @@ function whatFailed(code: string, listen: Address): string {
 
 function warnOfOpenDoors(config: Config, trace: Trace): void {
   for (const door of ['mqtt', 'kafka', 'http'] as const) {
-    if (config[door].insecure && config[door].listen !== undefined) {
+    if (config[door].insecure && config[door].listen !== undefined && !asksClients(config, door)) {
       trace.warn('a door is open to everybody who reaches it', { door, setting: `${door}.insecure` });
     }
   }
+}
+
+function asksClients({ mqtt, http }: Config, door: 'mqtt' | 'kafka' | 'http'): boolean {
+  return door === 'mqtt' ? mqtt.users.length > 0 : door === 'http' && http.token !== undefined;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,9 +1,20 @@
 // The settings of one serial port, as a part of the schema: those that every port has, and those of its framing. A new
 // framing is a new entry of FRAMINGS, see also serial/framing.ts.
 
-import { byDefault, bytes, duration, either, group, integer, oneOf, optional, required } from './config-setting.ts';
+import {
+  byDefault,
+  bytes,
+  duration,
+  either,
+  flag,
+  group,
+  integer,
+  oneOf,
+  optional,
+  required,
+} from './config-setting.ts';
 import { scalar, text, variants } from './config-setting.ts';
-import { parseHex, parseNodeName, parseTopicName, type Parsed } from './config-units.ts';
+import { parseHex, parseNodeName, parseTopicName, parseUsbNumber, type Parsed } from './config-units.ts';
 
 const MIB = 2 ** 20;
 
@@ -11,6 +22,15 @@ const topicName = scalar("topic's name", parseTopicName);
 const shortName = scalar('letters, digits, dots, underscores, hyphens', parseNodeName);
 
 const hex = scalar('1 to 16 bytes in hex', (input) => parseHex(input, { min: 1, max: 16 }));
+
+const hexNumber = scalar('four hex digits in quotes', parseUsbNumber);
+
+const usbDevice = group({
+  vid: required(hexNumber, "The maker's number (idVendor).", '2341'),
+  pid: required(hexNumber, "The product's number (idProduct).", '0043'),
+  serial: optional(text('text', 256), 'any', "The device's serial number, where it has one.", '85736323838351F0E1E1'),
+  interface: optional(integer(0, 255), 'any', 'The number of the interface, where the device has several ports.', 0),
+});
 
 const keyField = either(
   scalar('none', (input): Parsed<'none'> => (input === 'none' ? input : { refused: 'must be none, or a field' })),
@@ -133,14 +153,21 @@ const FRAMINGS = { lines, delimited, fixed, 'length-prefixed': lengthPrefixed, '
 const framingNames = Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[];
 
 const ofEveryPort = {
-  path: required(
+  path: optional(
     text('path of a device', 4096),
-    'The device. Names under /dev/serial/by-id stay the same when ports are plugged in another order.',
+    'required without `usb`',
+    'The device. Names under /dev/serial/by-id stay the same when ports are plugged in another order; `headwater ' +
+      'serial list` shows them.',
     '/dev/serial/by-id/usb-boiler',
   ),
   topic: required(topicName, "The log's topic that the records go to.", 'boiler'),
-  name: optional(shortName, 'the last part of the path', "The port's name in records, status and metrics.", 'boiler'),
-  baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line.'),
+  name: optional(
+    shortName,
+    'the last part of the path, or `usb-VID-PID`',
+    "The port's name in records, status and metrics.",
+    'boiler',
+  ),
+  baud: byDefault(integer(50, 4_000_000), 115_200, 'Bits a second on the line; any number that the device can make.'),
   dataBits: byDefault(oneOf([5, 6, 7, 8]), 8, 'Data bits of a character.'),
   parity: byDefault(oneOf(['none', 'even', 'odd']), 'none', 'Parity bit of a character.'),
   stopBits: byDefault(oneOf([1, 2]), 1, 'Stop bits of a character.'),
@@ -148,6 +175,24 @@ const ofEveryPort = {
     oneOf(['none', 'rtscts', 'xonxoff']),
     'none',
     "Without it a device that sends while the card is slow can overrun the kernel's buffer of some KiB.",
+  ),
+  dtr: byDefault(
+    oneOf(['on', 'off', 'pulse']),
+    'on',
+    'The line DTR after an opening. The kernel switches it on, by which most Arduinos reset; boards with USB of their ' +
+      'own send nothing without it. `off` switches it off again at once, `pulse` does so for 100 ms, to reset a board.',
+  ),
+  rts: byDefault(oneOf(['on', 'off']), 'on', 'The line RTS after an opening.'),
+  hupcl: byDefault(
+    flag,
+    true,
+    'Switches DTR and RTS off when the port is closed. With `false` they stay on, and a board does not reset at the ' +
+      'next opening.',
+  ),
+  usb: optional(
+    usbDevice,
+    'any',
+    'The device by what it is, wherever it is plugged in. With `path`, the device at that path must be this one.',
   ),
   framing: byDefault(
     oneOf(framingNames),

@@ -202,6 +202,13 @@ export function parseHex(input: unknown, bounds: Bounds): Parsed<Buffer> {
   return refuse(`must be ${range}, not ${quote(input)}${typeof input === 'number' ? ' (put it in quotes)' : ''}`);
 }
 
+/** A USB vendor or product number as `lsusb` prints it. */
+export function parseUsbNumber(input: unknown): Parsed<string> {
+  if (typeof input === 'string' && /^[0-9A-Fa-f]{4}$/.test(input)) return input.toLowerCase();
+  const hint = typeof input === 'number' ? ' (put it in quotes)' : '';
+  return refuse(`must be four hex digits such as "2341", not ${quote(input)}${hint}`);
+}
+
 /** Edits (insert, remove, replace, swap of neighbours) that turn one word into the other, regardless of case. */
 export function editDistance(from: string, to: string): number {
   const a = from.toLowerCase();

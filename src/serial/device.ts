@@ -16,10 +16,14 @@ import { FIRST_LINK, step, type LinkAction, type LinkInput, type LinkState } fro
 import type { OpenPort, Port } from './port.ts';
 import type { PortConfig } from './settings.ts';
 import { createTaken, type TakenRecord } from './taken.ts';
+import { wordsOf, type UsbIdentity } from './usb.ts';
 
 export interface DeviceStatus {
   name: string;
+  /** Where it is, or, of a USB device that was not found yet, what it is. */
   path: string;
+  /** The USB device that it is, or was when it was last open. */
+  usb?: UsbIdentity;
   state: LinkState;
   /** How long it has been in this state. */
   sinceMs: number;
@@ -95,6 +99,8 @@ export function openDevice(needs: DeviceNeeds): Device {
   let link = FIRST_LINK;
   let sinceMs = clock.monotonicMs();
   let port: Port | undefined;
+  let path = config.path ?? (config.usb === undefined ? '' : wordsOf(config.usb));
+  let known: UsbIdentity | undefined;
   let attempt: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
   let due: Timer | undefined;
@@ -122,7 +128,7 @@ export function openDevice(needs: DeviceNeeds): Device {
 
   /** One line a change that matters: not for each attempt while a device stays away. */
   function tell(before: LinkState): void {
-    const fields = { port: config.name, path: config.path };
+    const fields = { port: config.name, path };
     if (link.state === 'open') trace.info('serial port is open', fields);
     else if (link.state === 'lost') trace.warn('serial port is lost', { ...fields, reason: lastError });
     else if (before === 'opening' && link.failures === 1) {
@@ -137,12 +143,14 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   async function tryToOpen(): Promise<void> {
-    const opened = await needs.openPort(config, { onData, onLost, onDrained: () => framing.drained?.() }, clock);
+    const opened = await needs.openPort(config, { onData, onLost, onDrained: () => framing.drained?.() }, clock, known);
     if ('kind' in opened) {
       move(opened.kind, opened.message);
       return;
     }
     port = opened;
+    path = opened.path;
+    known ??= opened.usb;
     openings += 1;
     move('opened');
     if (link.state !== 'open') return;
@@ -227,7 +235,8 @@ export function openDevice(needs: DeviceNeeds): Device {
     const nowMs = clock.monotonicMs();
     return {
       name: config.name,
-      path: config.path,
+      path,
+      ...(known !== undefined && { usb: known }),
       framing: config.framing.kind,
       state: link.state,
       sinceMs: nowMs - sinceMs,

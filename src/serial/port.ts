@@ -5,12 +5,15 @@
 // further read returns zero bytes and is repeated at once, for ever. So the path is looked at once a second, and a port
 // whose path has gone or names another device is closed.
 
-import { stat } from 'node:fs/promises';
 import type { SerialPort } from 'serialport';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import { OUTPUT_BYTES_MAX } from './framing.ts';
-import type { PortConfig } from './settings.ts';
+import type { LineConfig, PortConfig } from './settings.ts';
+import type { UsbIdentity } from './usb.ts';
+import { findDevice, lookAt, ROOTS, type Place, type Refusal, type Roots } from './whereabouts.ts';
+
+export type { Refusal } from './whereabouts.ts';
 
 export interface PortListener {
   /** The chunk belongs to the listener. */
@@ -22,6 +25,9 @@ export interface PortListener {
 }
 
 export interface Port {
+  readonly path: string;
+  /** What is behind it, if that is a USB device. */
+  readonly usb: UsbIdentity | undefined;
   /** Reads no more than what the port buffers (64 KiB); the rest waits in the kernel, or in the device by flow control. */
   pause(): void;
   resume(): void;
@@ -31,34 +37,43 @@ export interface Port {
   close(): Promise<void>;
 }
 
-/** Why a port was not opened: there is no such path, or it is there and was refused. */
-export interface Refusal {
-  kind: 'missing' | 'refused';
-  message: string;
-}
-
-export type OpenPort = (config: PortConfig, listener: PortListener, clock: Clock) => Promise<Port | Refusal>;
+/** Opens a port's device. `known` is what it was when it was open before: another one is refused. */
+export type OpenPort = (
+  config: PortConfig,
+  listener: PortListener,
+  clock: Clock,
+  known?: UsbIdentity,
+) => Promise<Port | Refusal>;
 
 const PRESENCE_MS = 1000;
+/** Long enough for the capacitor by which boards couple DTR to their reset. */
+const PULSE_MS = 100;
 
 /** Opens the device of `config` for this process alone. Never throws: what may happen is a Refusal. */
-export const openSerialPort: OpenPort = async (config, listener, clock) => {
-  try {
-    const identity = await identityOf(config.path);
-    if (identity === undefined) return { kind: 'missing', message: 'no such device' };
-    const port = await openDevice(config);
-    return watch(port, config.path, identity, listener, clock);
-  } catch (error) {
-    return refusalOf(error);
-  }
-};
+export const openSerialPort: OpenPort = portOpener(ROOTS);
 
-async function openDevice(config: PortConfig): Promise<SerialPort> {
+export function portOpener(roots: Roots): OpenPort {
+  return async (config, listener, clock, known) => {
+    try {
+      const place = await findDevice(config, known, roots);
+      if ('kind' in place) return place;
+      const serial = await openDevice(place.path, config.line);
+      const wrong = await checkAndSet(serial, place, config, { clock, known, roots });
+      if (wrong === undefined) return watch(serial, place, listener, clock);
+      await close(serial);
+      return wrong;
+    } catch (error) {
+      return refusalOf(error);
+    }
+  };
+}
+
+async function openDevice(path: string, line: LineConfig): Promise<SerialPort> {
   // The package's own entry would load a dozen parsers that nothing here uses: 6 MiB of memory.
   const { SerialPort } = await import('serialport/dist/serialport.js');
-  const { baud, dataBits, parity, stopBits, flowControl } = config.line;
+  const { baud, dataBits, parity, stopBits, flowControl, hupcl } = line;
   const port = new SerialPort({
-    path: config.path,
+    path,
     baudRate: baud,
     dataBits,
     parity,
@@ -66,37 +81,76 @@ async function openDevice(config: PortConfig): Promise<SerialPort> {
     rtscts: flowControl === 'rtscts',
     xon: flowControl === 'xonxoff',
     xoff: flowControl === 'xonxoff',
+    hupcl,
     lock: true,
     autoOpen: false,
   });
   return new Promise((resolve, reject) => port.open((error) => (error === null ? resolve(port) : reject(error))));
 }
 
-function watch(serial: SerialPort, path: string, identity: string, listener: PortListener, clock: Clock): Port {
+/** What is left to do before a port that is open is in use: undefined when all is well. */
+async function checkAndSet(
+  serial: SerialPort,
+  place: Place,
+  config: PortConfig,
+  needs: { clock: Clock; known: UsbIdentity | undefined; roots: Roots },
+): Promise<Refusal | undefined> {
+  // Between the look and the opening another device may have come in its place.
+  const now = await findDevice({ ...config, path: place.path }, needs.known, needs.roots);
+  if ('kind' in now) return now;
+  if (now.node !== place.node) return { kind: 'missing', message: 'another device came while it was opened' };
+  const { dtr, rts } = config.line;
+  if (dtr === 'on' && rts === 'on') return undefined;
+  try {
+    await setSignals(serial, { dtr: dtr === 'on', rts: rts === 'on' });
+    if (dtr !== 'pulse') return undefined;
+    await needs.clock.sleep(PULSE_MS);
+    await setSignals(serial, { dtr: true, rts: rts === 'on' });
+    return undefined;
+  } catch (error) {
+    return {
+      kind: 'refused',
+      message: `its DTR and RTS cannot be set (${messageOf(error)}): leave dtr and rts out if the device has none`,
+    };
+  }
+}
+
+function setSignals(serial: SerialPort, signals: { dtr: boolean; rts: boolean }): Promise<void> {
+  return new Promise((resolve, reject) =>
+    serial.set(signals, (error) => (error === null || error === undefined ? resolve() : reject(error))),
+  );
+}
+
+/** On return the device is free. Never throws. */
+function close(serial: SerialPort): Promise<void> {
+  return new Promise((resolve) => {
+    // A port that has closed itself answers with an error, too; either way it is closed.
+    if (serial.isOpen) serial.close(() => resolve());
+    else resolve();
+  });
+}
+
+function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortListener, clock: Clock): Port {
   let isDone = false;
   let pendingBytes = 0;
   let wasRefused = false;
 
   const presence = clock.every(PRESENCE_MS, () => {
-    identityOf(path).then(
-      (current) => (current === identity ? undefined : lost('the device has gone')),
+    lookAt(path).then(
+      (current) => (current?.node === node ? undefined : lost('the device has gone')),
       (error: unknown) => lost(messageOf(error)),
     );
   });
 
   function lost(reason: string): void {
     if (isDone) return;
-    void close().then(() => listener.onLost(reason));
+    void shut().then(() => listener.onLost(reason));
   }
 
-  function close(): Promise<void> {
+  function shut(): Promise<void> {
     isDone = true;
     presence.cancel();
-    return new Promise((resolve) => {
-      // A port that has closed itself answers with an error, too; either way it is closed.
-      if (serial.isOpen) serial.close(() => resolve());
-      else resolve();
-    });
+    return close(serial);
   }
 
   function write(bytes: Buffer): boolean {
@@ -119,19 +173,7 @@ function watch(serial: SerialPort, path: string, identity: string, listener: Por
   serial.on('error', (error) => lost(error.message));
   serial.on('end', () => lost('the device has ended'));
   serial.on('close', (error?: Error | null) => lost(error?.message ?? 'closed'));
-  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, close };
-}
-
-/** What device a path names at present; undefined when it names none. */
-async function identityOf(path: string): Promise<string | undefined> {
-  try {
-    const { dev, ino, rdev } = await stat(path);
-    return `${dev}:${ino}:${rdev}`;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENODEV') return undefined;
-    throw error;
-  }
+  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, close: shut, path, usb };
 }
 
 /** serialport tells what went wrong in words only. */

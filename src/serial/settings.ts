@@ -6,6 +6,7 @@ import type { SerialPort } from '../config.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
+import { wordsOf, type UsbMatch } from './usb.ts';
 
 export type { SerialPort } from '../config.ts';
 
@@ -16,12 +17,19 @@ export interface LineConfig {
   parity: 'none' | 'even' | 'odd';
   stopBits: 1 | 2;
   flowControl: 'none' | 'rtscts' | 'xonxoff';
+  /** Set when the port is opened; the kernel switches both on, and with `on` they are left so. */
+  dtr: 'on' | 'off' | 'pulse';
+  rts: 'on' | 'off';
+  /** Whether the kernel switches them off when the port is closed. */
+  hupcl: boolean;
 }
 
 export interface PortConfig {
   /** In headers, keys, status and metrics. */
   name: string;
-  path: string;
+  /** One of the two at least; with both, the device at the path must be that one. */
+  path?: string;
+  usb?: UsbMatch;
   /** Topic of the log that takes the records. */
   topic: string;
   line: LineConfig;
@@ -34,18 +42,37 @@ export type FramingConfig = LinesConfig | FrameConfig;
 /** All settings of all ports. Throws CONFIG_INVALID. */
 export function portConfigs(configs: readonly SerialPort[]): PortConfig[] {
   const ports = configs.map(portConfig);
-  for (const what of ['name', 'path'] as const) {
-    const twice = ports.find((port, index) => ports.findIndex((other) => other[what] === port[what]) !== index);
-    if (twice !== undefined) throw invalid(twice, `its ${what} ${twice[what]} is used by another port, too`);
-  }
+  refuseTwice(ports, 'name', ({ name }) => name);
+  refuseTwice(ports, 'path', ({ path }) => path);
+  refuseTwice(ports, 'device', ({ path, usb }) => (path === undefined && usb !== undefined ? wordsOf(usb) : undefined));
   return ports;
 }
 
+function refuseTwice(ports: PortConfig[], what: string, of: (port: PortConfig) => string | undefined): void {
+  const all = ports.map(of);
+  const index = all.findIndex((value, at) => value !== undefined && all.indexOf(value) !== at);
+  if (index !== -1) throw invalid(ports[index]!, `its ${what} ${all[index]} is used by another port, too`);
+}
+
 function portConfig(config: SerialPort): PortConfig {
-  const { path, topic, baud, dataBits, parity, stopBits, flowControl } = config;
-  const name = config.name ?? basename(path);
-  const line = { baud, dataBits, parity, stopBits, flowControl };
-  return { name, path, topic, line, framing: framingConfig(config) };
+  const { path, usb, topic, baud, dataBits, parity, stopBits, flowControl, dtr, rts, hupcl } = config;
+  if (path === undefined && usb === undefined) throw invalid(config, 'it has neither a path nor usb');
+  if (flowControl === 'rtscts' && rts !== 'on') throw invalid(config, 'with flowControl: rtscts the kernel sets RTS');
+  const line = { baud, dataBits, parity, stopBits, flowControl, dtr, rts, hupcl };
+  return {
+    name: config.name ?? nameOf(config),
+    ...(path !== undefined && { path }),
+    ...(usb !== undefined && { usb }),
+    topic,
+    line,
+    framing: framingConfig(config),
+  };
+}
+
+function nameOf({ path, usb }: { path?: string; usb?: UsbMatch }): string {
+  if (path !== undefined || usb === undefined) return basename(path ?? '');
+  const parts = [usb.vid, usb.pid, usb.serial, usb.interface].filter((part) => part !== undefined);
+  return `usb-${parts.join('-')}`.replaceAll(/[^\w.-]/g, '-').slice(0, 100);
 }
 
 type Word = SerialPort['framing'];
@@ -113,6 +140,7 @@ function lengthPrefixedConfig(config: Of<'length-prefixed'>): LengthPrefixedConf
   };
 }
 
-function invalid({ path }: { path: string }, what: string): HeadwaterError {
-  return new HeadwaterError('CONFIG_INVALID', `serial port ${JSON.stringify(path)}: ${what}`);
+function invalid(port: { name?: string; path?: string; usb?: UsbMatch }, what: string): HeadwaterError {
+  const name = port.path ?? port.name ?? nameOf(port);
+  return new HeadwaterError('CONFIG_INVALID', `serial port ${JSON.stringify(name)}: ${what}`);
 }

@@ -43,12 +43,15 @@ export function fakePorts(): FakePorts {
     return device;
   }
 
-  function open(device: Device, listener: PortListener): Port | Refusal {
+  function open(path: string, listener: PortListener): Port | Refusal {
+    const device = deviceAt(path);
     if (!device.isPlugged) return { kind: 'missing', message: 'no such device' };
     if (device.refusal !== undefined) return { kind: 'refused', message: device.refusal };
     const opened = { listener, isPaused: false, waiting: [] as Buffer[] };
     device.opened = opened;
     return {
+      path,
+      usb: undefined,
       pause: () => void (opened.isPaused = true),
       resume() {
         opened.isPaused = false;
@@ -74,7 +77,7 @@ export function fakePorts(): FakePorts {
     attempts: 0,
     openPort(config, listener) {
       ports.attempts += 1;
-      return Promise.resolve(open(deviceAt(config.path), listener));
+      return Promise.resolve(open(config.path!, listener));
     },
     plug: (path) => void (deviceAt(path).isPlugged = true),
     unplug(path) {

@@ -4,9 +4,12 @@ import { loadConfig } from '../../src/config.ts';
 import type { SerialPort } from '../../src/serial/settings.ts';
 
 /** What people would write for one port. */
-export type PortSettings = { path?: string; topic: string } & Record<string, unknown>;
+export type PortSettings = { path?: string | undefined; topic: string } & Record<string, unknown>;
 
-/** Throws CONFIG_INVALID. */
+/** Settings that are undefined count as left out. Throws CONFIG_INVALID. */
 export function serialPorts(...ports: PortSettings[]): SerialPort[] {
-  return loadConfig({ tree: { serial: ports } }).serial;
+  const given = ports.map((port) =>
+    Object.fromEntries(Object.entries(port).filter(([, value]) => value !== undefined)),
+  );
+  return loadConfig({ tree: { serial: given } }).serial;
 }

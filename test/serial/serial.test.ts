@@ -10,6 +10,7 @@ import { serialPorts, type PortSettings } from '../parts/serial-settings.ts';
 
 const BOILER = { path: '/dev/serial/by-id/usb-boiler', topic: 'boiler' } satisfies PortSettings;
 const { path } = BOILER;
+const UNO = { vid: '2341', pid: '0043' };
 
 interface Bench {
   serial: Serial;
@@ -80,6 +81,53 @@ test.each<[Partial<PortSettings>, string, (string | undefined)[]]>([
   ports.send(path, text);
   fake.commit();
   expect(fake.records('boiler').map((record) => record.key?.toString())).toEqual(keys);
+});
+
+test('each framing makes its records, with the time of their last byte', async () => {
+  const cases: [Partial<PortSettings>, string, string[]][] = [
+    [{ framing: 'delimited', delimiter: '00' }, '0102000300', ['0102', '03']],
+    [{ framing: 'fixed', length: 2 }, '01020304', ['0102', '0304']],
+    [{ framing: 'length-prefixed', lengthBytes: 1 }, '0201020103', ['0102', '03']],
+    [{ framing: 'idle-gap' }, '010203', ['010203']],
+  ];
+  for (const [config, bytes, records] of cases) {
+    const { serial, ports, fake, clock } = await bench(config);
+    ports.send(path, Buffer.from(bytes, 'hex'));
+    const wallMs = clock.wallMs();
+    clock.advance(100);
+    fake.commit();
+    const stored = fake.records('boiler');
+    expect(stored.map(({ value }) => value?.toString('hex'))).toEqual(records);
+    expect(stored[0]?.timestampMs).toBe(wallMs);
+    expect(serial.status()[0]).toMatchObject({ framing: config['framing'], received: bytes.length / 2, heardMs: 100 });
+    await serial.close();
+    expect(clock.timers()).toBe(0);
+  }
+});
+
+test('a silence in a frame is told, and counted in the metrics of its port', async () => {
+  const { serial, ports, clock, traced } = await bench({ framing: 'fixed', length: 4 });
+  ports.send(path, 'abc');
+  clock.advance(200);
+  ports.send(path, 'defg');
+  expect(serial.status()[0]).toMatchObject({ records: 1, invalid: 1, details: { skippedBytes: 3 } });
+  expect(traced.filter((line) => line.includes('out of step'))).toHaveLength(1);
+  expect(serial.metrics().find(({ name }) => name === 'serial_skipped_bytes_total')?.samples).toEqual([
+    { labels: { port: 'usb-boiler' }, value: 3 },
+  ]);
+});
+
+test('a port that is held back does not end its frame by it', async () => {
+  const { ports, fake, clock } = await bench({ framing: 'idle-gap' });
+  ports.send(path, 'ab');
+  fake.setFull(true);
+  clock.advance(1000);
+  ports.send(path, 'cd');
+  fake.setFull(false);
+  await settle();
+  clock.advance(1000);
+  fake.commit();
+  expect(values(fake)).toEqual(['abcd']);
 });
 
 test('a device that is missing at start is opened when it comes, and again after it was unplugged', async () => {
@@ -309,6 +357,18 @@ test('one port that is missing or floods keeps no other from working', async () 
 });
 
 test.each<[Partial<PortSettings>[], RegExp]>([
+  [[{ path: undefined }], /neither a path nor usb/],
+  [[{ flowControl: 'rtscts', rts: 'off' }], /kernel sets RTS/],
+  [[{ framing: 'fixed', length: 2, sync: 'aabbcc' }], /3 sync bytes do not fit/],
+  [[{ framing: 'length-prefixed', sync: 'aa' }], /do not fit before its length/],
+  [[{ framing: 'length-prefixed', frameMax: '1B' }], /no room for a header/],
+  [
+    [
+      { name: 'a', usb: UNO, path: undefined },
+      { name: 'b', usb: UNO, path: undefined },
+    ],
+    /device USB 2341:0043 is used/,
+  ],
   [[{ delimiter: '°°°°°°°°°' }], /more than 16 bytes/],
   [[{}, { path: '/elsewhere/usb-boiler' }], /name usb-boiler is used by another port/],
 ])('the settings %j are refused', async (configs, message) => {

@@ -23,6 +23,7 @@ import { codecOf, MessageReader, MessageWriter } from '../../src/formats/kafka/c
 import { decodeRequestHeader, encodeRequest, isFlexible } from '../../src/formats/kafka/envelope.ts';
 import { FrameSplitter } from '../../src/formats/kafka/framing.ts';
 import { includes, type Api, type Fields, type RequestDraft } from '../../src/formats/kafka/schema.ts';
+import { produceOne } from '../kafka/open-door.ts';
 import { RawClient } from '../kafka/raw-client.ts';
 import { spoil, type Random } from './random.ts';
 
@@ -83,12 +84,17 @@ export function fuzzFrames(random: Random): void {
 
 /**
  * Sends requests, most of them spoilt, over fresh connections, and after each asks a client of good manners, which must
- * be answered. `topic` has one partition.
+ * be answered. `topic` has one partition. Each tenth connection begins with a good Produce that must be acknowledged, so
+ * that the log is reached whatever chance brings.
  */
 export async function fuzzDoor(random: Random, port: number, topic: string, rounds: number): Promise<void> {
   const witness = await RawClient.connect(port);
   for (let round = 0; round < rounds; round++) {
     const client = await RawClient.connect(port);
+    if (round % 10 === 0) {
+      const { errorCode } = await produceOne(client, topic, oneRecord(random));
+      if (errorCode !== 0) throw new Error(`round ${round}: a good Produce is answered with ${errorCode}`);
+    }
     for (let count = 1 + random.below(4); count > 0; count--) client.write(anyFrame(random, topic));
     client.socket.end();
     // Some leave at once, without a look at their answers.
@@ -117,12 +123,16 @@ function anyFrame(random: Random, topic: string): Buffer {
   }
 }
 
+function oneRecord(random: Random): Buffer {
+  return encodeBatch([{ timestampMs: 1, key: null, value: random.bytes(20) }]);
+}
+
 function goodRequest(random: Random, name: string): Buffer {
   const of = <A extends Api>(api: A, message: RequestDraft<A>): Buffer => {
     const version = api.versions.min + random.below(api.versions.max - api.versions.min + 1);
     return Buffer.concat(encodeRequest(api, version, { correlationId: random.below(1000), clientId: 'f' }, message));
   };
-  const records = encodeBatch([{ timestampMs: 1, key: null, value: random.bytes(20) }]);
+  const records = oneRecord(random);
   const partition = { partition: 0, fetchOffset: random.below(5), partitionMaxBytes: 1000 };
   const requests: (() => Buffer)[] = [
     () =>

@@ -23,5 +23,5 @@ test('a door that is sent spoilt requests goes on serving', async () => {
   await log.createTopic('readings');
   await fuzzDoor(openRandom(seed + 2), kafka.port, 'readings', 300);
   expect(kafka.status().malformed).toBeGreaterThan(20);
-  expect(kafka.status().produced.records).toBeGreaterThan(0);
+  expect(kafka.status().produced.records).toBeGreaterThanOrEqual(30);
 });

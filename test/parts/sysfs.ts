@@ -70,6 +70,7 @@ export async function openSysfs(): Promise<Sysfs> {
       await symlink(join(face, 'tty', device.tty), char);
       numbers.set(device.tty, char);
       const by = `usb-${device.product ?? 'device'}_${device.serial ?? plugs}-if${number}`;
+      await rm(join(roots.dev, 'serial/by-id', by), { force: true });
       await symlink(`../../${device.tty}`, join(roots.dev, 'serial/by-id', by));
     },
     async unplug(tty) {

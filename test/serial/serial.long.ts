@@ -1,16 +1,20 @@
 // Serial lines over pseudo terminals, into a real log: what was fully received is there once and in order, whatever
 // happens to the device. Needs script(1) of util-linux, python3 and socat.
 
+import { execFileSync } from 'node:child_process';
+import { realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { openIntake, type IntakeRoom } from '../../src/intake/intake.ts';
 import { createLineSplitter } from '../../src/serial/lines.ts';
-import { openSerialPort, type OpenPort } from '../../src/serial/port.ts';
+import { openSerialPort, portOpener, type OpenPort } from '../../src/serial/port.ts';
 import { openSerial, type Serial } from '../../src/serial/serial.ts';
 import type { LogRecord } from '../../src/formats/batch.ts';
 import { openRandom, printedSeed } from '../fuzz/random.ts';
 import { openLogFolder, readAll, silent, type OpenLogFolder } from '../log/open-log.ts';
 import { openPty, type Pty, type PtyTool } from '../parts/pty.ts';
+import { openSysfs } from '../parts/sysfs.ts';
 import { serialPorts, type PortSettings } from '../parts/serial-settings.ts';
 
 let opened: OpenLogFolder;
@@ -239,3 +243,81 @@ test('a port that is open elsewhere is refused with that reason, and opened when
   await pty.write('to the second\n');
   await until('the line is in', async () => (await values('second'))[0] === 'to the second');
 });
+
+test('a port is opened as it is set, at any baud', async () => {
+  const pty = await plug();
+  const line = { baud: 74_880, stopBits: 2, flowControl: 'xonxoff' };
+  await isIn(await serve([{ path: pty.path, topic: 't', ...line }]), 'open');
+  // A pseudo terminal has eight data bits and no parity whatever it is told.
+  expect(termiosOf(pty.path)).toEqual({ speed: 74_880, stopBits: 2, xonxoff: true, hupcl: true });
+});
+
+test('HUPCL may be left off', async () => {
+  const pty = await plug();
+  await isIn(await serve([{ path: pty.path, topic: 't', hupcl: false, baud: 9600 }]), 'open');
+  expect(termiosOf(pty.path)).toMatchObject({ speed: 9600, hupcl: false });
+});
+
+test('a device without DTR that is to be set is refused, with what to do, and is free again', async () => {
+  const pty = await plug();
+  const first = await serve([{ path: pty.path, topic: 't', dtr: 'off' }]);
+  await isIn(first, 'refused');
+  expect(first.status()[0]?.lastError).toMatch(/DTR and RTS cannot be set .*leave dtr and rts out/);
+  await first.close();
+  await isIn(await serve([{ path: pty.path, topic: 't' }]), 'open');
+});
+
+test('USB devices that come back under another number are found, and none gets the port of another', async () => {
+  const sysfs = await openSysfs();
+  const [uno, meter] = [await plug(), await plug()];
+  const ids = { uno: { vid: '2341', pid: '0043', serial: 'A1' }, meter: { vid: '0403', pid: '6001', serial: 'M7' } };
+  const nodes = { uno: await realpath(uno.path), meter: await realpath(meter.path) };
+  await sysfs.plug({ tty: 'ttyUSB0', ...ids.uno, node: nodes.uno });
+  await sysfs.plug({ tty: 'ttyUSB1', ...ids.meter, node: nodes.meter });
+  const serial = await serve(
+    [
+      { usb: ids.uno, name: 'uno', topic: 'uno' },
+      { path: join(sysfs.roots.dev, 'ttyUSB1'), name: 'meter', topic: 'meter' },
+    ],
+    portOpener(sysfs.roots),
+  );
+  for (const port of [0, 1]) await isIn(serial, 'open', port);
+  await uno.write('u1\n');
+  await meter.write('m1\n');
+  await until('both are heard', () => serial.status().every(({ records }) => records === 1));
+
+  for (const tty of ['ttyUSB0', 'ttyUSB1']) await sysfs.unplug(tty);
+  for (const port of [0, 1]) await isIn(serial, 'lost', port);
+  await sysfs.plug({ tty: 'ttyUSB1', ...ids.uno, node: nodes.uno });
+  await sysfs.plug({ tty: 'ttyUSB0', ...ids.meter, node: nodes.meter });
+  await isIn(serial, 'open', 0);
+  await isIn(serial, 'refused', 1);
+  expect(serial.status()[0]).toMatchObject({ path: join(sysfs.roots.dev, 'ttyUSB1'), usb: ids.uno });
+  expect(serial.status()[1]?.lastError).toMatch(/should be USB 0403:6001 serial M7 interface 0, as before/);
+  await uno.write('u2\n');
+  await meter.write('lost\n');
+  await until('the Uno is heard', () => serial.status()[0]?.records === 2);
+
+  for (const tty of ['ttyUSB0', 'ttyUSB1']) await sysfs.unplug(tty);
+  await isIn(serial, 'lost', 0);
+  await sysfs.plug({ tty: 'ttyUSB0', ...ids.uno, node: nodes.uno });
+  await sysfs.plug({ tty: 'ttyUSB1', ...ids.meter, node: nodes.meter });
+  for (const port of [0, 1]) await isIn(serial, 'open', port);
+  await serial.stopIntake();
+  expect(await values('uno')).toEqual(['u1', 'u2']);
+  expect((await values('meter'))[0]).toBe('m1');
+  await sysfs.remove();
+});
+
+/** What the kernel says of a terminal: termios2 of Linux. */
+function termiosOf(path: string): unknown {
+  return JSON.parse(execFileSync('python3', ['-c', TERMIOS, path], { encoding: 'utf8' }));
+}
+
+const TERMIOS = `
+import fcntl, json, os, struct, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+iflag, oflag, cflag, lflag, line, cc, ispeed, ospeed = struct.unpack('IIIIB19sII', fcntl.ioctl(fd, 0x802C542A, bytes(44)))
+print(json.dumps({'speed': ospeed, 'stopBits': 2 if cflag & 0o100 else 1,
+  'xonxoff': iflag & 0o12000 == 0o12000, 'hupcl': cflag & 0o2000 != 0}))
+`;

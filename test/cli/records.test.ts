@@ -1,6 +1,7 @@
 // produce, consume, topics and status against an HTTP door over a log in memory.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openDoor, STATUS, type OpenDoor } from '../http/open-http.ts';
+import { until } from '../parts/until.ts';
 import { run, type Ran, type Surroundings } from './run-cli.ts';
 
 let door: OpenDoor;
@@ -17,6 +18,12 @@ afterEach(() => door.room.close());
 function cli(command: string, given: Surroundings = {}): Promise<Ran> {
   const env = { HEADWATER_URL: `http://127.0.0.1:${door.room.address.port}` };
   return run(command.split(' '), { ...given, env });
+}
+
+/** A request for each partition waits at its end: a connection alone could still be on its way there. */
+function bothWait(): Promise<void> {
+  const isHeard = (index: number): boolean => door.log.partition('readings', index).listeners.size > 0;
+  return until('both partitions are waited for', () => isHeard(0) && isHeard(1));
 }
 
 function numbers(from: number, to: number): string {
@@ -71,9 +78,11 @@ describe('produce and consume', () => {
 
   test('follow goes on with what comes, up to the count', async () => {
     await cli('produce readings', { input: 'old\n' });
-    const following = cli('consume readings --follow -o end -n 2');
-    await expect.poll(() => door.room.status().connections).toBe(2);
+    let shown = '';
+    const following = cli('consume readings --follow -o end -n 2', { onOut: (out) => (shown = out) });
+    await bothWait();
     await cli('produce readings', { input: 'new\n' });
+    await until('the first is shown', () => shown !== '');
     await cli('produce readings -p 1', { input: 'newer\n' });
     expect(await following).toMatchObject({ code: 0, out: 'new\nnewer\n' });
   });
@@ -81,7 +90,7 @@ describe('produce and consume', () => {
   test('follow ends with 130 when it is interrupted', async () => {
     const interrupt = new AbortController();
     const following = cli('consume readings --follow', { signal: interrupt.signal });
-    await expect.poll(() => door.room.status().connections).toBe(2);
+    await bothWait();
     interrupt.abort();
     expect(await following).toMatchObject({ code: 130, err: '' });
   });

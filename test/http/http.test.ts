@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HeadwaterError } from '../../src/errors.ts';
+import { until } from '../parts/until.ts';
 import { JSON_BODY, openDoor, STATUS, type OpenDoor } from './open-http.ts';
 
 let door: OpenDoor;
@@ -157,10 +158,10 @@ describe('bad clients', () => {
     const sockets = Array.from({ length: 80 }, () => connect(door.room.address.port, '127.0.0.1'));
     for (const socket of sockets) socket.on('error', () => undefined);
     const closed = (): number => sockets.filter((socket) => socket.closed).length;
-    await expect.poll(closed).toBe(16);
+    await until('those above the limit are closed', () => closed() === 16);
     expect(door.room.status().connections).toBe(64);
     for (const socket of sockets) socket.destroy();
-    await expect.poll(() => door.room.status().connections).toBe(0);
+    await until('all are gone', () => door.room.status().connections === 0);
     expect((await door.ask('/health/live')).status).toBe(200);
   });
 
@@ -176,7 +177,7 @@ describe('bad clients', () => {
 test('closing ends requests that wait, and frees the port', async () => {
   door.log.ensureTopic('a');
   const waiting = door.ask('/topics/a/partitions/0/records?wait=30000');
-  await expect.poll(() => door.room.status().connections).toBe(1);
+  await until('the request waits', () => door.log.partition('a').listeners.size > 0);
   const { port } = door.room.address;
   await door.room.close();
   expect((await waiting).status).toBe(200);

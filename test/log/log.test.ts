@@ -51,7 +51,7 @@ test('a gathered batch is taken when its commit starts, with its mark', async ()
 
 test('everything is there after a restart, over many segments', async () => {
   const partition = partitionOf('t');
-  for (let next = 0; next < 600; next += 3) await partition.append(batchOf(next, 3, { bytes: 1000 }));
+  for (let next = 0; next < 600; next += 30) await partition.append(batchOf(next, 30, { bytes: 1000 }));
   expect(opened.store.sealed().length).toBeGreaterThan(0);
   const { bytes } = partition;
   const { clusterId } = opened.log;
@@ -77,7 +77,7 @@ test('a duplicate of an idempotent producer is answered with its first offset, a
   await expect(partition.append(batchOf(9, 1, { ...producer, baseSequence: 9 }))).rejects.toMatchObject({
     code: 'SEQUENCE_OUT_OF_ORDER',
   });
-  for (let next = 0; next < 300; next += 1) await partition.append(batchOf(next, 1, { bytes: 2000 }));
+  for (let next = 0; next < 300; next += 10) await partition.append(batchOf(next, 10, { bytes: 2000 }));
   expect(opened.store.sealed().length).toBeGreaterThan(0);
   await opened.reopen();
   partition = opened.log.topic('t')!.partitions[0]!;
@@ -140,12 +140,13 @@ test('batches that Kafka refuses are refused, and nothing is kept of them', asyn
 
 test('the first record at or after a time is found in any segment', async () => {
   const partition = partitionOf('t');
-  for (let next = 0; next < 300; next += 1)
-    await partition.append(batchOf(next, 1, { bytes: 3000, timestampMs: 10_000 + next * 10 }));
+  for (let next = 0; next < 30; next += 1)
+    await partition.append(batchOf(next, 1, { bytes: 30_000, timestampMs: 10_000 + next * 100 }));
+  expect(opened.store.sealed().length).toBeGreaterThan(1);
   expect(await partition.offsetAtTime(0)).toEqual({ offset: 0, timestampMs: 10_000 });
-  expect(await partition.offsetAtTime(10_995)).toEqual({ offset: 100, timestampMs: 11_000 });
-  expect(await partition.offsetAtTime(12_990)).toEqual({ offset: 299, timestampMs: 12_990 });
-  expect(await partition.offsetAtTime(12_991)).toBeUndefined();
+  expect(await partition.offsetAtTime(10_995)).toEqual({ offset: 10, timestampMs: 11_000 });
+  expect(await partition.offsetAtTime(12_900)).toEqual({ offset: 29, timestampMs: 12_900 });
+  expect(await partition.offsetAtTime(12_901)).toBeUndefined();
 });
 
 test('records that were deleted stay deleted, and offsets go on behind them after a restart', async () => {
@@ -187,7 +188,7 @@ test('offsets of records that the card has lost are not given again', async () =
   await partitionOf('quiet').append(batchOf(0, 3));
   const busy = partitionOf('busy');
   for (let next = 0; opened.store.sealed().length === 0; next += 1)
-    await busy.append(batchOf(next, 1, { bytes: 3000 }));
+    await busy.append(batchOf(next, 1, { bytes: 30_000 }));
   const { id } = opened.store.sealed()[0]!;
   await opened.log.close();
   await opened.store.close();

@@ -42,7 +42,7 @@ async function openDoor(port: number): Promise<void> {
 
 async function load(turns: number, disturb: (turn: number) => Promise<void> | void): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) {
-    for (const partition of PARTITIONS) await edge.append('t', 100, { partition, each: 10 });
+    await Promise.all(PARTITIONS.map((partition) => edge.append('t', 100, { partition, each: 20 })));
     await disturb(turn);
   }
   await edge.drained();

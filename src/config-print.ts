@@ -100,7 +100,7 @@ function entriesLines(entries: Iterable<[string, v.GenericSchema]>, indent: stri
   for (const [name, inner] of entries) {
     const about = aboutOf(inner);
     lines.push(...wrap(`${about.doc ?? ''}${facts(inner)}`, `${indent}# `));
-    if (isLeafLike(inner)) lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
+    if (isLeafLike(inner) || about.sample !== undefined) lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
     else lines.push(`${indent}${name}:`, ...bodyLines(inner, `${indent}  `));
   }
   return lines;

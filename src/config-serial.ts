@@ -13,6 +13,7 @@ import {
   optional,
   required,
 } from './config-setting.ts';
+import { decodeRule } from './config-decode.ts';
 import { scalar, text, variants } from './config-setting.ts';
 import { parseHex, parseNodeName, parseTopicName, parseUsbNumber, type Parsed } from './config-units.ts';
 
@@ -198,6 +199,13 @@ const ofEveryPort = {
     oneOf(framingNames),
     'lines',
     'How records are told apart in the stream of bytes. Each framing has settings of its own.',
+  ),
+  decode: byDefault(
+    decodeRule,
+    'raw',
+    'What the bytes of a frame become: `raw`, as they are; `utf8` or `json`, checked; or JSON of fields. A frame that ' +
+      'does not fit goes to a side topic as it came. See docs/serial-decoding.md.',
+    { struct: { fields: [{ name: 'id', type: 'u16' }, { name: 't', type: 'i16', scale: 0.01 }] }, key: '{id}' },
   ),
 };
 

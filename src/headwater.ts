@@ -27,7 +27,7 @@ import { openMirrors, type MirrorConfig } from './mirror/mirror.ts';
 import { openMqtt } from './mqtt/mqtt.ts';
 import { isReadableByAll, readSecret, secretsIn, type Secret, type SecretEnvironment } from './secret.ts';
 import { openSerial } from './serial/serial.ts';
-import { portConfigs } from './serial/settings.ts';
+import { decodeProblems, portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
 
@@ -209,6 +209,9 @@ export function roomMistakes({ routes, serial }: Entries): { path: ConfigPath; m
   }
   const sound: SerialPort[] = [];
   for (const [index, port] of serial) {
+    const inRule = decodeProblems(port).map(({ path, message }) => ({ path: ['serial', index, ...path], message }));
+    problems.push(...inRule);
+    if (inRule.length > 0) continue;
     const message = mistakeIn(() => portConfigs([port]));
     if (message === undefined) sound.push(port);
     else problems.push({ path: ['serial', index, 'path'], message });

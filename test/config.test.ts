@@ -86,6 +86,7 @@ describe('the file', () => {
         parity: 'none',
         stopBits: 1,
         framing: 'lines',
+        decode: 'raw',
         delimiter: '\n',
         encoding: 'utf8',
         invalid: 'keep',

@@ -81,7 +81,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   const { config, intake, clock, trace } = needs;
   const name = Buffer.from(config.name);
   const headers: RecordHeader[] = [{ key: 'serial.port', value: name }];
-  const framing = openFraming(config.framing, {
+  const framing = openFraming(config, {
     portName: config.name,
     clock,
     trace,

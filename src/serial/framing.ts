@@ -33,6 +33,8 @@ export interface FramedRecord {
   timestampMs: number;
   /** Small keys of the log that are written by the same commit as the record: with it or not at all. */
   marks?: [key: string, value: Buffer | null][];
+  /** True for what is no frame of the device's (a gap, say): the port's rule for decoding is not for it. */
+  isDecoded?: boolean;
   /** Called once: with true when the record is on the card, with false when no batch can hold it (it was counted). */
   settled?: (isKept: boolean) => void;
 }

@@ -1,9 +1,10 @@
 // Which framings there are: one line each. Where it is missing, this does not compile.
 
+import { withDecoding } from './decoding.ts';
 import { openFrameFraming } from './frame-framing.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
 import { openLineFraming } from './line-framing.ts';
-import type { FramingConfig } from './settings.ts';
+import type { FramingConfig, PortConfig } from './settings.ts';
 
 type Open<C> = (config: C, needs: FramingNeeds) => Framing;
 
@@ -15,7 +16,9 @@ const FRAMINGS: { [K in FramingConfig['kind']]: Open<Extract<FramingConfig, { ki
   'idle-gap': openFrameFraming,
 };
 
-/** The framing that `config` asks for. */
-export function openFraming(config: FramingConfig, needs: FramingNeeds): Framing {
-  return (FRAMINGS[config.kind] as Open<FramingConfig>)(config, needs);
+/** The framing that `config` asks for, with the port's rule for decoding behind it. */
+export function openFraming(config: Pick<PortConfig, 'framing' | 'decoder'>, needs: FramingNeeds): Framing {
+  const { framing, decoder } = config;
+  const open = (inner: FramingNeeds): Framing => (FRAMINGS[framing.kind] as Open<FramingConfig>)(framing, inner);
+  return decoder === undefined ? open(needs) : withDecoding(decoder, needs, open);
 }

@@ -3,6 +3,7 @@
 
 import { basename } from 'node:path';
 import type { SerialPort } from '../config.ts';
+import { compileRule, type Decoder, type RuleProblem } from '../decode/decode.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
@@ -34,6 +35,8 @@ export interface PortConfig {
   topic: string;
   line: LineConfig;
   framing: FramingConfig;
+  /** Undefined: frames stay as they are. */
+  decoder: Decoder | undefined;
 }
 
 /** One for each framing; `kind` is its word in the configuration. */
@@ -66,6 +69,7 @@ function portConfig(config: SerialPort): PortConfig {
     topic,
     line,
     framing: framingConfig(config),
+    decoder: decoderOf(config),
   };
 }
 
@@ -73,6 +77,24 @@ function nameOf({ path, usb }: { path?: string; usb?: UsbMatch }): string {
   if (path !== undefined || usb === undefined) return basename(path ?? '');
   const parts = [usb.vid, usb.pid, usb.serial, usb.interface].filter((part) => part !== undefined);
   return `usb-${parts.join('-')}`.replaceAll(/[^\w.-]/g, '-').slice(0, 100);
+}
+
+/** The mistakes in a port's rule for decoding, with their places below the port. */
+export function decodeProblems(config: SerialPort): RuleProblem[] {
+  const { problems } = compileDecode(config);
+  return problems.map(({ path, message }) => ({ path: ['decode', ...path], message }));
+}
+
+function compileDecode(config: SerialPort): ReturnType<typeof compileRule> {
+  const fixed = config.framing === 'fixed' ? { frameBytes: config.length } : {};
+  return compileRule(config.decode, { topic: config.topic, ...fixed });
+}
+
+function decoderOf(config: SerialPort): Decoder | undefined {
+  const { decoder, problems } = compileDecode(config);
+  const [first] = problems;
+  if (first !== undefined) throw invalid(config, `its decode is wrong: ${first.message}`);
+  return decoder;
 }
 
 type Word = SerialPort['framing'];

@@ -203,7 +203,7 @@ function overlay(
 }
 
 /** Variables of the program that are not settings: the file itself, and where the command line finds the node. */
-const NOT_SETTINGS = new Set(['HEADWATER_CONFIG', 'HEADWATER_URL']);
+const NOT_SETTINGS = new Set(['HEADWATER_CONFIG', 'HEADWATER_URL', 'HEADWATER_TOKEN_FILE']);
 
 /** The value of a field of a leaf: its own schema judges it, with the others. */
 const anything = v.string();

@@ -109,6 +109,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       clock,
       trace,
       limits: { packetBytesMax: config.mqtt.packetBytesMax, clientsMax: config.mqtt.clientsMax },
+      users: config.mqtt.users.map(({ name, password }) => ({ name, password: read(password) })),
     }),
   );
   rooms.defer(async () => mqtt?.close());
@@ -120,7 +121,18 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
   if (mqtt !== undefined) addresses.mqtt = formatAddress({ ...config.mqtt.listen!, port: mqtt.port });
 
   const http = await openIf(config.http.listen, (listen) =>
-    openHttp({ listen, hosts: config.http.hosts, log, status, metrics, live, ready, clock, trace }),
+    openHttp({
+      listen,
+      hosts: config.http.hosts,
+      ...(config.http.token === undefined ? {} : { token: read(config.http.token) }),
+      log,
+      status,
+      metrics,
+      live,
+      ready,
+      clock,
+      trace,
+    }),
   );
   rooms.defer(async () => http?.close());
   if (http !== undefined) addresses.http = formatAddress(http.address);

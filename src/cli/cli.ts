@@ -188,7 +188,11 @@ function addConsume(program: Command, terminal: Terminal, setExitCode: SetExitCo
 function withNode(command: Command): Command {
   return command
     .option('--url <url>', 'the node, such as http://127.0.0.1:8880; default HEADWATER_URL, or http.listen')
-    .option('-c, --config <file>', 'the configuration that http.listen is taken from');
+    .option('-c, --config <file>', 'the configuration that http.listen and http.token are taken from')
+    .option(
+      '--token-file <file>',
+      'a file with the token that the node asks for; default HEADWATER_TOKEN_FILE, or http.token',
+    );
 }
 
 function outputOption(...choices: [string, ...string[]]): Option {

@@ -1,8 +1,9 @@
 // The running node, as the commands see it: HTTP by node:http on a kept connection. Each error says what to do next.
 
 import { Agent, request, type IncomingHttpHeaders } from 'node:http';
-import { formatAddress, loadConfig } from '../config.ts';
+import { formatAddress, loadConfig, type Address } from '../config.ts';
 import { HeadwaterError, messageOf, type Code } from '../errors.ts';
+import { readSecret, Secret } from '../secret.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Reply {
@@ -22,21 +23,25 @@ export interface Daemon {
 export interface Whereabouts {
   url?: string;
   config?: string;
+  tokenFile?: string;
 }
 
 const REPLY_BYTES_MAX = 64 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
 
-/** Finds the node by --url, HEADWATER_URL, or the configuration's http.listen, in this order. Connects when first asked. */
+/**
+ * Finds the node by --url, HEADWATER_URL, or the configuration's http.listen, in this order, and its token by --token-file,
+ * HEADWATER_TOKEN_FILE, or the same configuration. Connects when first asked.
+ */
 export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal): Daemon {
-  const url = urlOf(whereabouts, env);
+  const { url, authorization } = accessTo(whereabouts, env);
   const agent = new Agent({ keepAlive: true });
 
   function call(method: string, path: string, headers: Record<string, string>, body?: string): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
         new URL(path, url),
-        { method, agent, headers, signal, timeout: TIMEOUT_MS },
+        { method, agent, headers: { ...headers, ...authorization }, signal, timeout: TIMEOUT_MS },
         (incoming) => {
           const chunks: Buffer[] = [];
           let bytes = 0;
@@ -83,17 +88,53 @@ export function topicPath(topic: string): string {
   throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${JSON.stringify(topic)}${TOPICS_HINT}`);
 }
 
+const TOKEN_HINT = 'give the file that has it with --token-file or HEADWATER_TOKEN_FILE';
 const TOPICS_HINT = ': see `headwater topics list`, or make one with `headwater topics create`';
 
-function urlOf({ url, config }: Whereabouts, env: Terminal['env']): string {
+interface Access {
+  url: string;
+  authorization: { authorization?: string };
+}
+
+function accessTo({ url, config, tokenFile }: Whereabouts, env: Terminal['env']): Access {
   const given = url ?? env['HEADWATER_URL'];
-  if (given !== undefined) {
-    const full = given.includes('://') ? given : `http://${given}`;
-    if (URL.parse(full)?.protocol === 'http:') return full;
-    throw new HeadwaterError('USAGE', `--url must be like http://127.0.0.1:8880, not ${JSON.stringify(given)}`);
+  const file = tokenFile ?? env['HEADWATER_TOKEN_FILE'];
+  const token = file === undefined ? undefined : tokenOf(new Secret('file', file), env);
+  // A token of the configuration is its own node's, and goes to no other.
+  if (given !== undefined) return { url: checkedUrl(given), authorization: bearer(token) };
+  const path = config ?? env['HEADWATER_CONFIG'];
+  const { http } = loadConfig({ env, ...(path === undefined ? {} : { file: path }) });
+  return { url: urlOf(http.listen), authorization: bearer(token ?? ownToken(http.token, env)) };
+}
+
+function bearer(token: string | undefined): Access['authorization'] {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` };
+}
+
+function tokenOf(secret: Secret, env: Terminal['env']): string {
+  try {
+    return readSecret(secret, env);
+  } catch (cause) {
+    throw new HeadwaterError('USAGE', `no token: ${messageOf(cause)}`, { cause });
   }
-  const file = config ?? env['HEADWATER_CONFIG'];
-  const { listen } = loadConfig({ env, ...(file === undefined ? {} : { file }) }).http;
+}
+
+/** Undefined where this user may not read it, or is no service of systemd: the node says what it asks for. */
+function ownToken(secret: Secret | undefined, env: Terminal['env']): string | undefined {
+  try {
+    return secret === undefined ? undefined : readSecret(secret, env);
+  } catch {
+    return undefined;
+  }
+}
+
+function checkedUrl(given: string): string {
+  const full = given.includes('://') ? given : `http://${given}`;
+  if (URL.parse(full)?.protocol === 'http:') return full;
+  throw new HeadwaterError('USAGE', `--url must be like http://127.0.0.1:8880, not ${JSON.stringify(given)}`);
+}
+
+function urlOf(listen: Address | undefined): string {
   if (listen === undefined) {
     throw new HeadwaterError('USAGE', 'the configuration says http.listen: off, and the command line needs that door');
   }
@@ -114,6 +155,7 @@ function unreachable(url: string, cause: unknown): HeadwaterError {
 
 const CODE_OF = new Map<number, Code>([
   [400, 'USAGE'],
+  [401, 'NOT_PERMITTED'],
   [403, 'USAGE'],
   [404, 'TOPIC_UNKNOWN'],
   [409, 'TOPIC_EXISTS'],
@@ -125,10 +167,11 @@ const CODE_OF = new Map<number, Code>([
 
 function errorOf(status: number, text: string, url: string): HeadwaterError {
   const { error, message } = (parsed(text) ?? {}) as { error?: string; message?: string };
-  const code = CODE_OF.get(status);
+  const code = error === 'PORT_REFUSED' || error === 'PORT_MISSING' ? error : CODE_OF.get(status);
   if (error === undefined || code === undefined) return notHeadwater(url, `${status} ${text}`);
   // A partition that is not there has the same code, and is not made with `topics create`.
   const isTopic = error === 'TOPIC_UNKNOWN' && message?.startsWith('there is no topic') === true;
+  if (status === 401) return new HeadwaterError(code, `${url} wants another token, or one at all: ${TOKEN_HINT}`);
   return new HeadwaterError(code, `${message}${isTopic ? TOPICS_HINT : ''}`);
 }
 

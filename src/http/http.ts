@@ -8,6 +8,7 @@ import type { Address } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
+import { createSecretCheck } from '../secret-check.ts';
 import type { Trace } from '../trace.ts';
 import { answerOf, failure, json, JSON_TYPE, type Answer } from './exchange.ts';
 import { createGuard } from './guard.ts';
@@ -15,6 +16,7 @@ import { createPage } from './page.ts';
 import { processMetrics, PROMETHEUS_TYPE, renderMetrics } from './prometheus.ts';
 import { appendRecords, readRecords } from './records.ts';
 import { dispatch, type Route } from './routing.ts';
+import { portEvents, sendToPort, type SerialPorts } from './serial.ts';
 import type { Health, Status } from './status.ts';
 import { createTopic, deleteTopic, describeTopic, listTopics } from './topics.ts';
 
@@ -24,6 +26,7 @@ export interface HttpNeeds {
   hosts: readonly string[];
   log: Log;
   status: () => Status;
+  serial: SerialPorts;
   /** Of all rooms but this one. */
   metrics: () => Metric[];
   /** Not ok: the process should be started again. */
@@ -32,6 +35,8 @@ export interface HttpNeeds {
   ready: () => Health;
   clock: Clock;
   trace: Trace;
+  /** Reads what everybody must know who asks. Default: nobody has to. */
+  token?: () => string;
 }
 
 export interface HttpRoom {
@@ -55,7 +60,11 @@ const CLOSE_MS_MAX = 1000;
 /** On return the port is open. Rejects with Node's error (EADDRINUSE, EACCES) when it cannot be. */
 export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
   const trace = needs.trace.room('http');
-  const guard = createGuard(needs.hosts);
+  const guard = createGuard({
+    hosts: needs.hosts,
+    isToken: needs.token === undefined ? undefined : createSecretCheck(needs.token, { clock: needs.clock, trace }),
+    onWrongToken: (from) => trace.limited('refused: wrong token', { from }),
+  });
   const routes = routesOf(needs, metrics);
   const closing = new AbortController();
   const requests = new Map<string, number>();
@@ -133,6 +142,8 @@ function routesOf(needs: HttpNeeds, ownMetrics: () => Metric[]): Route[] {
     ['GET', '/topics/:topic', (exchange) => describeTopic(log, exchange)],
     ['DELETE', '/topics/:topic', (exchange) => deleteTopic(log, exchange)],
     ['GET', '/topics/:topic/partitions/:partition/records', (exchange) => readRecords(needs, exchange)],
+    ['GET', '/serial/:port/events', (exchange) => portEvents(needs.serial, exchange)],
+    ['POST', '/serial/:port/send', (exchange) => sendToPort(needs.serial, exchange)],
     ['POST', '/topics/:topic/records', (exchange) => appendRecords(needs, exchange)],
   ];
 }

@@ -24,7 +24,8 @@ import {
   UNSUBSCRIBE,
 } from './frames.ts';
 import type { Held } from './holding.ts';
-import { readConnect, readFilters, subackFailure, type Connect, type PacketBounds, type Refusal } from './packets.ts';
+import { BAD_CREDENTIALS, readConnect, readFilters, subackFailure } from './packets.ts';
+import type { Connect, PacketBounds, Refusal } from './packets.ts';
 import { createPublishes, type Publisher, type Publishes, type PublishNeeds } from './publishes.ts';
 import { createAedesStream, type AedesStream } from './stream.ts';
 
@@ -266,7 +267,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
   }
 
   function refuse({ reason, returnCode }: Refusal): void {
-    door.refused(connection, 'connect', reason);
+    door.refused(connection, returnCode === BAD_CREDENTIALS ? 'credentials' : 'connect', reason);
     if (returnCode !== undefined) socket.write(Buffer.from([0x20, 2, 0, returnCode]));
     phase = 'ended';
     socket.destroySoon();

@@ -13,6 +13,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Metric } from '../metrics.ts';
+import { createUserCheck, type User } from '../secret-check.ts';
 import type { Tables } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import type { Acks } from './acks.ts';
@@ -22,7 +23,7 @@ import { createHolding } from './holding.ts';
 import { resolveLimits, type MqttLimits } from './limits.ts';
 import { openMarks, type MarkStore } from './marks.ts';
 import { metricsOf, type MqttStatus } from './mqtt-status.ts';
-import { SERVER_UNAVAILABLE, type Connect, type Refusal } from './packets.ts';
+import { BAD_CREDENTIALS, SERVER_UNAVAILABLE, type Connect, type Refusal } from './packets.ts';
 import { catchUp, createPersistence, sendRetained } from './persistence.ts';
 import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
@@ -40,6 +41,8 @@ export interface MqttNeeds {
   clock: Clock;
   trace: Trace;
   limits?: Partial<MqttLimits>;
+  /** Who may connect. Default: everybody. */
+  users?: readonly User[];
 }
 
 export interface MqttRoom {
@@ -90,6 +93,8 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const byClientId = new Map<string, Connection>();
   const wills = createWills(intake, router, counts, trace);
   const holding = createHolding(intake, router, onFailure);
+  const { users = [] } = needs;
+  const isUser = users.length === 0 ? undefined : createUserCheck(users, { clock, trace });
   let anonymous = 0;
   let partialBytes = 0;
   let behindCount = 0;
@@ -206,6 +211,10 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   }
 
   function begin(connection: Connection, connect: Connect): Begun | Refusal {
+    // First of all: nobody else's connection or session is touched before.
+    if (isUser?.(connect.userName, connect.password) === false) {
+      return { reason: 'bad user name or password', returnCode: BAD_CREDENTIALS };
+    }
     const isPersistent = !connect.isClean;
     // No client can name itself so: NUL is refused.
     const clientId = connect.clientId === '' ? `\0${++anonymous}` : connect.clientId;

@@ -21,6 +21,9 @@ export interface Connect {
   keepAliveMs: number;
   /** Where the two bytes of the keep alive stand. */
   keepAliveAt: number;
+  userName: string | undefined;
+  /** A view of the packet. */
+  password: Buffer | undefined;
 }
 
 /** `returnCode` is what CONNACK says (table 3.1); without it the connection is closed without a word. */
@@ -32,6 +35,7 @@ export interface Refusal {
 export const UNACCEPTABLE_PROTOCOL = 1;
 export const IDENTIFIER_REJECTED = 2;
 export const SERVER_UNAVAILABLE = 3;
+export const BAD_CREDENTIALS = 4;
 
 const BRIDGE_BIT = 0x80;
 
@@ -101,8 +105,8 @@ export function readConnect(bytes: Buffer, frame: Frame, bounds: PacketBounds): 
   if (reader.isShort) return { reason: 'truncated CONNECT' };
   const idFault = clientIdFault(bytes, reader.from, reader.to, isClean, bounds);
   if (idFault !== undefined) return { reason: idFault, returnCode: IDENTIFIER_REJECTED };
-  const fault = connectRestFault(reader, bytes, flags, bounds);
-  return fault === undefined ? { clientId, isClean, keepAliveMs, keepAliveAt } : { reason: fault };
+  const rest = readConnectRest(reader, bytes, flags, bounds);
+  return typeof rest === 'string' ? { reason: rest } : { clientId, isClean, keepAliveMs, keepAliveAt, ...rest };
 }
 
 function connectFlagsFault(flags: number): string | undefined {
@@ -121,7 +125,15 @@ function clientIdFault(bytes: Buffer, start: number, end: number, isClean: boole
   return fault === undefined ? undefined : `client id: ${fault}`;
 }
 
-function connectRestFault(reader: Reader, bytes: Buffer, flags: number, bounds: PacketBounds): string | undefined {
+/** What stands behind the client id, or what is wrong with it. */
+function readConnectRest(
+  reader: Reader,
+  bytes: Buffer,
+  flags: number,
+  bounds: PacketBounds,
+): Pick<Connect, 'userName' | 'password'> | string {
+  let userName: string | undefined;
+  let password: Buffer | undefined;
   if ((flags & 0x04) !== 0) {
     reader.field();
     const fault = topicFault(bytes, reader.from, reader.to, bounds);
@@ -129,11 +141,14 @@ function connectRestFault(reader: Reader, bytes: Buffer, flags: number, bounds: 
     reader.field();
   }
   if ((flags & 0x80) !== 0) {
-    reader.field();
+    userName = reader.text();
     if (textFault(bytes, reader.from, reader.to) === 'not UTF-8') return 'user name: not UTF-8';
   }
-  if ((flags & 0x40) !== 0) reader.field();
-  return reader.isShort || !reader.isAtEnd ? 'CONNECT length' : undefined;
+  if ((flags & 0x40) !== 0) {
+    reader.field();
+    password = bytes.subarray(reader.from, reader.to);
+  }
+  return reader.isShort || !reader.isAtEnd ? 'CONNECT length' : { userName, password };
 }
 
 /** The packet id and the number of filters of a SUBSCRIBE or UNSUBSCRIBE, each of them checked. */

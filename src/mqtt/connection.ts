@@ -1,7 +1,7 @@
 // One client's connection, in front of aedes. Packets are cut out of what the socket brings; what a client publishes is
 // taken here (publishes.ts), everything else goes on to aedes as bytes, through a stream that stands for the socket.
 //
-//   socket --> frames --> PUBLISH, PUBREL --> intake, acks --> socket
+//   socket --take--> frames --> PUBLISH, PUBREL --> intake, acks --> socket
 //                    \--> CONNECT, SUBSCRIBE, PUBACK, ... --> stream <--> aedes --> socket
 //
 //   new --CONNECT is in order--> connecting --CONNACK--> open --DISCONNECT, end, or a fault--> ended
@@ -79,6 +79,8 @@ export interface Begun extends Publisher {
 }
 
 export interface Connection extends Held {
+  /** Takes what was read from the socket. The bytes are lent: what is not looked at yet, or goes further, is copied. */
+  take(bytes: Buffer): void;
   readonly stream: AedesStream;
   readonly acks: Acks;
   readonly clientId: string;
@@ -152,20 +154,27 @@ export function openConnection(socket: Socket, door: Door): Connection {
     isSessionPresent: () => publisher.isKnown,
   });
 
-  function take(chunk: Buffer): void {
+  function take(bytes: Buffer): void {
     if (phase === 'ended') return;
-    chunks.push(chunk);
-    heldBytes += chunk.length;
-    if (heldBytes >= neededBytes) consume();
+    if (heldBytes === 0) {
+      consume(bytes);
+      return;
+    }
+    chunks.push(Buffer.from(bytes));
+    heldBytes += bytes.length;
+    if (heldBytes >= neededBytes) consumeHeld();
     else account();
   }
 
-  function consume(): void {
+  function consumeHeld(): void {
     if (isConsuming || heldBytes === 0) return;
+    consume(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, heldBytes));
+  }
+
+  function consume(bytes: Buffer): void {
     isConsuming = true;
-    const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, heldBytes);
     const end = consumeFrames(bytes);
-    chunks = end === bytes.length ? [] : [bytes.subarray(end)];
+    chunks = end === bytes.length ? [] : [Buffer.from(bytes.subarray(end))];
     heldBytes = bytes.length - end;
     isConsuming = false;
     account();
@@ -262,7 +271,10 @@ export function openConnection(socket: Socket, door: Door): Connection {
   }
 
   function pass(bytes: Buffer): void {
-    if (passEnd > passStart && !stream.push(bytes.subarray(passStart, passEnd)) && !stream.destroyed) wait(FOR_AEDES);
+    if (passEnd > passStart) {
+      const packets = Buffer.from(bytes.subarray(passStart, passEnd));
+      if (!stream.push(packets) && !stream.destroyed) wait(FOR_AEDES);
+    }
     passStart = passEnd = 0;
   }
 
@@ -292,7 +304,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
     if (waits !== 0 || isConsuming) return;
     // The client was not read, so it was not silent.
     lastTick = door.tick();
-    consume();
+    consumeHeld();
     setFlow();
   }
 
@@ -332,6 +344,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
   }
 
   const connection: Connection = {
+    take,
     stream,
     acks,
     remote,
@@ -361,7 +374,6 @@ export function openConnection(socket: Socket, door: Door): Connection {
     checkTime,
   };
 
-  socket.on('data', take);
   socket.on('drain', () => resume(FOR_DRAIN));
   socket.on('error', () => undefined);
   socket.on('close', () => {

@@ -4,7 +4,7 @@ import type { Mark } from './marks.ts';
 
 export interface Message {
   topic: string;
-  /** A view of what was read from the socket: stable, never changed. */
+  /** Its own bytes, never changed. */
   payload: Buffer;
   qos: 0 | 1 | 2;
   retain: boolean;

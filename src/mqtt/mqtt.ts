@@ -29,6 +29,7 @@ import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
 import { createRowWriter } from './rows.ts';
 import { openSessions } from './sessions.ts';
+import { createSharedReads } from './shared-reads.ts';
 import { createTopicCache } from './topic-cache.ts';
 import { createWills } from './wills.ts';
 
@@ -93,6 +94,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const byClientId = new Map<string, Connection>();
   const wills = createWills(intake, router, counts, trace);
   const holding = createHolding(intake, router, onFailure);
+  const reads = createSharedReads();
   const { users = [] } = needs;
   const isUser = users.length === 0 ? undefined : createUserCheck(users, { clock, trace });
   let anonymous = 0;
@@ -236,10 +238,13 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       socket.destroy();
       return;
     }
-    connections.set(openConnection(socket, door), socket);
+    const shared = reads.adopt(socket, (bytes) => connection.take(bytes));
+    const connection = openConnection(shared, door);
+    connections.set(connection, shared);
   }
 
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }, accept);
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS, pauseOnConnect: true };
+  const server = createServer(options, accept);
   await listen(server, needs.listen);
   const { address, port } = server.address() as AddressInfo;
   const ticking = clock.every(TICK_MS, () => {

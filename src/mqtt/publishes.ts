@@ -42,7 +42,7 @@ export interface Publisher {
 }
 
 export interface Publishes {
-  /** Takes a PUBLISH whose frame is whole. Says why it is refused, if it is; then nothing of it was kept. */
+  /** Takes a PUBLISH whose frame is whole; what it keeps is a copy. Says why it is refused, if it is; nothing is kept then. */
   publish(bytes: Buffer, frame: Frame): Refused | undefined;
   /** Takes a PUBREL. */
   release(packetId: number): Refused | undefined;
@@ -142,7 +142,9 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
     return topic.isWanted;
   }
 
-  function messageOf(qos: 0 | 1 | 2, payload: Buffer, retain: boolean, mark: Mark | undefined): Message {
+  /** A message of its own: what was read is overwritten by the next read. */
+  function messageOf(qos: 0 | 1 | 2, lent: Buffer, retain: boolean, mark: Mark | undefined): Message {
+    const payload = Buffer.from(lent);
     return { topic: topic.text, payload, qos, retain, mark, counter: 0 };
   }
 

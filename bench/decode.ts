@@ -1,7 +1,7 @@
 // `node bench/decode.ts`: what decoding costs, in us a record, by rule. Rounds of all rules in turn; the median of them.
 
 import * as v from 'valibot';
-import { decodeRule, type DecodeRule } from '../src/config-decode.ts';
+import { decodeRule } from '../src/config-decode.ts';
 import { compileRule } from '../src/decode/decode.ts';
 import { table } from './report.ts';
 
@@ -78,7 +78,7 @@ const cases: Case[] = [
 ];
 
 const runs = cases.map(({ rule, frames }) => {
-  const { decoder, problems } = compileRule(v.parse(decodeRule, rule) as DecodeRule, { topic: 'bench' });
+  const { decoder, problems } = compileRule(v.parse(decodeRule, rule), { topic: 'bench' });
   if (decoder === undefined) throw new Error(JSON.stringify(problems));
   return (): number => {
     const startMs = performance.now();

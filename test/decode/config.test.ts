@@ -11,7 +11,7 @@ function told(decode: string, port = 'topic: boiler'): string[] {
     explainConfig({ text, file: 'h.yaml', rooms: roomMistakes });
     return [];
   } catch (error) {
-    return String((error as Error).message).split('\n');
+    return (error as Error).message.split('\n');
   }
 }
 

@@ -10,7 +10,7 @@ const FACTS: FrameFacts = { topic: 'boiler' };
 
 /** A rule with its defaults filled in, as the configuration has it. */
 export function ruleOf(tree: unknown): DecodeRule {
-  return v.parse(decodeRule, tree) as DecodeRule;
+  return v.parse(decodeRule, tree);
 }
 
 /** The decoder of a rule without mistakes. */

@@ -26,6 +26,7 @@ import type { MirrorStatus } from './mirror/mirror-status.ts';
 import { openMirrors, type MirrorConfig } from './mirror/mirror.ts';
 import { openMqtt } from './mqtt/mqtt.ts';
 import { isReadableByAll, readSecret, secretsIn, type Secret, type SecretEnvironment } from './secret.ts';
+import type { OpenPort } from './serial/port.ts';
 import { openSerial } from './serial/serial.ts';
 import { decodeProblems, portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
@@ -52,6 +53,8 @@ export interface HeadwaterNeeds {
   trace: Trace;
   /** Where secrets by `env` and `credential` are looked up. Default: that of the process. */
   env?: SecretEnvironment;
+  /** For tests: what opens a serial port instead of the operating system. */
+  openPort?: OpenPort;
 }
 
 /** Opens all rooms. Rejects with CONFIG_INVALID, STORE_LOCKED, STORE_UNAVAILABLE, or what listening throws (EADDRINUSE). */
@@ -113,7 +116,14 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     }),
   );
   rooms.defer(async () => mqtt?.close());
-  const serial = await openSerial({ ports: config.serial, intake, follow: commands.follow, clock, trace });
+  const serial = await openSerial({
+    ports: config.serial,
+    intake,
+    follow: commands.follow,
+    clock,
+    trace,
+    ...(needs.openPort !== undefined && { openPort: needs.openPort }),
+  });
   rooms.defer(() => serial.close());
 
   const addresses: Headwater['addresses'] = {};

@@ -8,7 +8,7 @@ import { Consumer } from '@platformatic/kafka';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { systemClock } from '../../src/clock.ts';
 import { loadConfig } from '../../src/config.ts';
-import { openHeadwater, type Headwater } from '../../src/headwater.ts';
+import { openHeadwater, type Headwater, type HeadwaterNeeds } from '../../src/headwater.ts';
 import type { Status } from '../../src/http/status.ts';
 import type { MirrorStatus } from '../../src/mirror/mirror-status.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -43,7 +43,7 @@ export interface Read {
 const anywhere = (): { listen: string } => ({ listen: '127.0.0.1:0' });
 
 /** Opens a node with the settings of `tree`, as headwater.yaml has them. */
-export async function openNode(tree: Record<string, unknown> = {}): Promise<Node> {
+export async function openNode(tree: Record<string, unknown> = {}, more: Partial<HeadwaterNeeds> = {}): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-journey-'));
   const lines: string[] = [];
   const trace = createTrace({ write: (line) => void lines.push(line), isJournal: false });
@@ -54,7 +54,7 @@ export async function openNode(tree: Record<string, unknown> = {}): Promise<Node
 
   async function open(): Promise<void> {
     const config = loadConfig({ tree: { node: { name: 'edge' }, data: { dir: folder }, ...doors, ...tree } });
-    headwater = await openHeadwater(config, { clock: systemClock, trace });
+    headwater = await openHeadwater(config, { clock: systemClock, trace, ...more });
     isOpen = true;
     for (const door of ['mqtt', 'kafka', 'http'] as const) doors[door].listen = headwater.addresses[door]!;
   }

@@ -21,6 +21,9 @@ export type Code =
   | 'RECORD_INVALID' // A batch that breaks a rule of the log (count, control bit, two batches, and so on).
   | 'SEQUENCE_OUT_OF_ORDER' // Idempotent producer: Kafka's error 45.
   | 'PRODUCER_FENCED' // Idempotent producer: Kafka's error 47.
+  // Serial ports.
+  | 'PORT_MISSING' // There is no such port, or its device is not plugged in.
+  | 'PORT_REFUSED' // It is there, and is in use, shut, or not what was asked for.
   // People.
   | 'CONFIG_INVALID'
   | 'USAGE'

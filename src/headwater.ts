@@ -103,11 +103,15 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     }),
   );
   rooms.defer(async () => kafka?.close());
+  const marks = {
+    set: (key: string, value: Buffer | null) => log.mark(key, value),
+    entries: (prefix: string) => log.marks(prefix),
+  };
   const mqtt = await openIf(config.mqtt.listen, (listen) =>
     openMqtt({
       listen,
       intake,
-      marks: { set: (key, value) => log.mark(key, value), entries: (prefix) => log.marks(prefix) },
+      marks,
       tables: store.tables,
       clock,
       trace,
@@ -120,6 +124,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     ports: config.serial,
     intake,
     follow: commands.follow,
+    marks,
     clock,
     trace,
     ...(needs.openPort !== undefined && { openPort: needs.openPort }),
@@ -136,6 +141,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       hosts: config.http.hosts,
       ...(config.http.token === undefined ? {} : { token: read(config.http.token) }),
       log,
+      serial,
       status,
       metrics,
       live,

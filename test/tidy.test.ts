@@ -21,7 +21,7 @@ const ROOMS: Record<string, string[]> = {
   kafka: ['formats', 'log'],
   mirror: ['formats', 'log'],
   http: ['formats', 'log'],
-  cli: ['formats', 'decode', 'headwater.ts', 'systemd.ts'],
+  cli: ['formats', 'serial', 'decode', 'headwater.ts', 'systemd.ts'],
   'headwater.ts': ['store', 'log', 'intake', 'commands', 'mqtt', 'serial', 'kafka', 'mirror', 'http', 'formats'],
   'systemd.ts': [],
   'main.ts': ['cli'],

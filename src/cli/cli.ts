@@ -42,6 +42,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addTopics(program, terminal, setExitCode);
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
+  addSerial(program, terminal, setExitCode);
   return program.addHelpText('after', EXIT_CODES);
 }
 
@@ -181,6 +182,48 @@ function addConsume(program: Command, terminal: Terminal, setExitCode: SetExitCo
     .action(async (topic: string, options: ConsumeFlags) => {
       const { consume } = await import('./consume.ts');
       setExitCode(await consume(topic, options, terminal));
+    });
+}
+
+interface PortFlags {
+  output: 'text' | 'json';
+  hex: boolean;
+}
+
+const PORTS = `
+PORT: the name of a port of the running node or of the configuration, or a device: ttyUSB0, or its path. A port that the
+node holds is reached through the node; any other is opened, by which many boards reset.
+`;
+
+function addSerial(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  const serial = program.command('serial').description('see what is plugged in, look on at a port, send to it');
+  serial.addHelpText('after', example('serial list'));
+  const add = (name: string, description: string): Command => {
+    return withNode(serial.command(name)).description(description).addOption(outputOption('text', 'json'));
+  };
+  add('list', 'serial devices that are plugged in, who uses them, and their lines for the configuration')
+    .addHelpText('after', example('serial list'))
+    .action(async (options: PortFlags) => {
+      const { listSerial } = await import('./serial-list.ts');
+      setExitCode(await listSerial(options, terminal));
+    });
+  add('monitor', 'what a port receives (<) and sends (>), and the records that come of it (=), until interrupted')
+    .argument('<port>')
+    .option('-b, --baud <number>', 'of a port that is opened here; default: as configured, or 115200', wholeNumber)
+    .addHelpText('after', PORTS + example('serial monitor boiler'))
+    .action(async (port: string, options: PortFlags) => {
+      const { monitorSerial } = await import('./serial-monitor.ts');
+      setExitCode(await monitorSerial(port, options, terminal));
+    });
+  add('send', 'send some bytes to the device at a port')
+    .argument('<port>')
+    .argument('<data>', 'text, with \\n, \\r, \\t, \\\\ and \\xff for bytes that are none')
+    .option('-x, --hex', 'the data is in hex: "7e 01 ff"', false)
+    .option('-b, --baud <number>', 'of a port that is opened here; default: as configured, or 115200', wholeNumber)
+    .addHelpText('after', PORTS + example("serial send boiler 'status?\\r\\n'"))
+    .action(async (port: string, data: string, options: PortFlags) => {
+      const { sendSerial } = await import('./serial-send.ts');
+      setExitCode(await sendSerial(port, data, options, terminal));
     });
 }
 

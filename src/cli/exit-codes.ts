@@ -32,6 +32,8 @@ const EXIT_OF: Record<Code, number> = {
   RECORD_INVALID: EXIT.failed,
   SEQUENCE_OUT_OF_ORDER: EXIT.failed,
   PRODUCER_FENCED: EXIT.failed,
+  PORT_MISSING: EXIT.notFound,
+  PORT_REFUSED: EXIT.tryLater,
   CONFIG_INVALID: EXIT.badConfig,
   USAGE: EXIT.usage,
   NOT_PERMITTED: EXIT.notPermitted,

@@ -22,6 +22,8 @@ const KAFKA_ERROR_OF: Record<Code, number> = {
   PRODUCER_FENCED: KafkaError.INVALID_PRODUCER_EPOCH,
   // These belong to people and other doors; no handler meets them.
   CONFIG_INVALID: KafkaError.UNKNOWN_SERVER_ERROR,
+  PORT_MISSING: KafkaError.UNKNOWN_SERVER_ERROR,
+  PORT_REFUSED: KafkaError.UNKNOWN_SERVER_ERROR,
   USAGE: KafkaError.UNKNOWN_SERVER_ERROR,
   NOT_PERMITTED: KafkaError.UNKNOWN_SERVER_ERROR,
   NOT_REACHABLE: KafkaError.UNKNOWN_SERVER_ERROR,

@@ -10,8 +10,10 @@ import type { Intake } from '../intake/intake.ts';
 import type { Commit } from '../log/log.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import type { DeviceMemory } from './bridge/memory.ts';
 import type { FramedRecord } from './framing.ts';
 import { openFraming } from './framings.ts';
+import { createMonitor, type Monitor } from './monitor.ts';
 import { FIRST_LINK, step, type LinkAction, type LinkInput, type LinkState } from './link.ts';
 import type { OpenPort, Port } from './port.ts';
 import type { PortConfig } from './settings.ts';
@@ -52,6 +54,10 @@ export interface DeviceStatus {
 }
 
 export interface Device {
+  /** Looks on at the port. */
+  readonly monitor: Monitor;
+  /** Sends bytes of somebody's choice, if the framing does not speak to the device itself; else says why not. */
+  send(data: Buffer): string | undefined;
   status(): DeviceStatus;
   /** Of its framing, beyond what is in the status. */
   metrics(): Metric[];
@@ -67,6 +73,7 @@ export interface DeviceNeeds {
   config: PortConfig;
   intake: Intake;
   follow: FollowCommands | undefined;
+  deviceMemory: DeviceMemory | undefined;
   clock: Clock;
   trace: Trace;
   openPort: OpenPort;
@@ -93,9 +100,11 @@ export function openDevice(needs: DeviceNeeds): Device {
     },
     write,
     follow: needs.follow,
+    deviceMemory: needs.deviceMemory,
   });
   const taken = createTaken({ accept, clock, bytesMax: TAKEN_BYTES_MAX, onFailure });
   const stopping = new AbortController();
+  const monitor = createMonitor(clock);
   let link = FIRST_LINK;
   let sinceMs = clock.monotonicMs();
   let port: Port | undefined;
@@ -122,6 +131,7 @@ export function openDevice(needs: DeviceNeeds): Device {
     if (before !== link.state) {
       sinceMs = clock.monotonicMs();
       tell(before);
+      showState(reason);
     }
     act(action);
   }
@@ -134,6 +144,12 @@ export function openDevice(needs: DeviceNeeds): Device {
     else if (before === 'opening' && link.failures === 1) {
       trace.warn('serial port cannot be opened, trying on', { ...fields, reason: lastError });
     }
+  }
+
+  function showState(reason: string | undefined): void {
+    if (!monitor.isOn()) return;
+    const { state } = link;
+    monitor.add({ atMs: clock.wallMs(), kind: 'state', state, ...(reason !== undefined && { reason }) });
   }
 
   function act(action: LinkAction): void {
@@ -154,7 +170,7 @@ export function openDevice(needs: DeviceNeeds): Device {
     openings += 1;
     move('opened');
     if (link.state !== 'open') return;
-    if (isPaused) port.pause();
+    if (isPaused && framing.pacesItself !== true) port.pause();
     framing.opened();
     throttle();
   }
@@ -174,23 +190,34 @@ export function openDevice(needs: DeviceNeeds): Device {
   function onData(chunk: Buffer): void {
     received += chunk.length;
     heardAtMs = clock.monotonicMs();
-    framing.chunk(chunk, clock.wallMs());
+    const atMs = clock.wallMs();
+    if (monitor.isOn()) monitor.add({ atMs, kind: 'received', data: chunk });
+    framing.chunk(chunk, atMs);
     throttle();
   }
 
   function write(data: Buffer): boolean {
     if (link.state !== 'open' || port?.write(data) !== true) return false;
     sent += data.length;
+    if (monitor.isOn()) monitor.add({ atMs: clock.wallMs(), kind: 'sent', data });
     return true;
+  }
+
+  function send(data: Buffer): string | undefined {
+    if (framing.isMaster === true) return `framing: ${config.framing.kind} speaks to this device by itself`;
+    if (link.state !== 'open') return `the port is ${link.state}${lastError === undefined ? '' : `: ${lastError}`}`;
+    return write(data) ? undefined : 'too many bytes wait to be sent';
   }
 
   function take(record: FramedRecord): void {
     records += 1;
     bytes += record.value.length;
+    const { key = name, topic = config.topic, value, timestampMs } = record;
+    if (monitor.isOn()) monitor.add({ atMs: timestampMs, kind: 'record', topic, key, data: value });
     taken.add({
       ...record,
-      key: record.key === undefined ? name : record.key,
-      topic: record.topic ?? config.topic,
+      key,
+      topic,
       headers: record.headers === undefined ? headers : [...headers, ...record.headers],
     });
     throttle();
@@ -216,7 +243,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   function throttle(): void {
     if (isPaused || !(taken.isFull() || intake.isFull())) return;
     isPaused = true;
-    port?.pause();
+    if (framing.pacesItself !== true) port?.pause();
     void resumeWhenRoom();
   }
 
@@ -257,12 +284,15 @@ export function openDevice(needs: DeviceNeeds): Device {
 
   attempt = tryToOpen();
   return {
+    monitor,
+    send,
     status,
     metrics: () => framing.metrics?.() ?? [],
     async stop() {
       stopping.abort();
       move('stop');
       framing.stop();
+      monitor.close();
       await attempt;
       await closing;
     },

@@ -19,6 +19,7 @@ import type { FollowCommands } from '../commands/commands.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import type { DeviceMemory } from './bridge/memory.ts';
 
 /** A record on its way into the log. Its bytes must not be changed any more: a failed commit is repeated with them. */
 export interface FramedRecord {
@@ -31,6 +32,8 @@ export interface FramedRecord {
   headers?: RecordHeader[];
   /** Wall clock, milliseconds since 1970. */
   timestampMs: number;
+  /** The device's own name for what it measured, where it has several. */
+  channel?: string;
   /** Small keys of the log that are written by the same commit as the record: with it or not at all. */
   marks?: [key: string, value: Buffer | null][];
   /** True for what is no frame of the device's (a gap, say): the port's rule for decoding is not for it. */
@@ -58,6 +61,8 @@ export interface FramingNeeds {
   write(bytes: Buffer): boolean;
   /** How to get the commands of a topic, see commands.ts. Stop following in stop(). Undefined only in tests. */
   follow?: FollowCommands | undefined;
+  /** What is remembered of bridge devices. Undefined only in tests. */
+  deviceMemory?: DeviceMemory | undefined;
 }
 
 /** Bytes that may wait to be sent to one device. */
@@ -73,6 +78,10 @@ export interface FramingStatus {
 }
 
 export interface Framing {
+  /** True: it pushes back in its own protocol, and the port is read on while too much waits for its commit. */
+  readonly pacesItself?: boolean;
+  /** True: it alone speaks to the device, and nobody else may send to it. */
+  readonly isMaster?: boolean;
   /** The port was opened; what comes begins anywhere in the device's stream. */
   opened(): void;
   /** Bytes came in at `timestampMs` (wall clock). The chunk is the framing's to keep, and not to change. */

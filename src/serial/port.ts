@@ -33,6 +33,8 @@ export interface Port {
   resume(): void;
   /** Sends bytes, which must not be changed any more. False: none of them was taken, as too much waits; see onDrained. */
   write(bytes: Buffer): boolean;
+  /** Resolves when all that was written has left, or when the port is closed. */
+  flush(): Promise<void>;
   /** On return the device is free for others. Never throws. */
   close(): Promise<void>;
 }
@@ -167,13 +169,17 @@ function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortLis
     listener.onDrained();
   }
 
+  function flush(): Promise<void> {
+    return new Promise((resolve) => serial.drain(() => resolve()));
+  }
+
   serial.on('data', (chunk: Buffer) => {
     if (!isDone) listener.onData(chunk);
   });
   serial.on('error', (error) => lost(error.message));
   serial.on('end', () => lost('the device has ended'));
   serial.on('close', (error?: Error | null) => lost(error?.message ?? 'closed'));
-  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, close: shut, path, usb };
+  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, flush, close: shut, path, usb };
 }
 
 /** serialport tells what went wrong in words only. */

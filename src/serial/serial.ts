@@ -3,20 +3,28 @@
 
 import type { Clock } from '../clock.ts';
 import type { FollowCommands } from '../commands/commands.ts';
+import { HeadwaterError } from '../errors.ts';
 import type { Intake } from '../intake/intake.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import { openDeviceMemory, type MarkEntries } from './bridge/memory.ts';
 import { openDevice, type Device, type DeviceStatus } from './device.ts';
+import type { EventsPage } from './monitor.ts';
 import { openSerialPort, type OpenPort } from './port.ts';
 import { portConfigs, type SerialPort } from './settings.ts';
 
+export { monitorPort, sendToPort } from './alone.ts';
 export type { DeviceStatus } from './device.ts';
+export type { EventsPage } from './monitor.ts';
+export { listPlugged, type PluggedPort } from './plugged.ts';
 
 export interface SerialNeeds {
   ports: readonly SerialPort[];
   intake: Intake;
   /** How a framing gets the commands of a topic. Only tests whose framings take none leave it out. */
   follow?: FollowCommands;
+  /** The log's marks: what is remembered of bridge devices. Only tests without such a port leave it out. */
+  marks?: MarkEntries & { set(key: string, value: null): unknown };
   clock: Clock;
   trace: Trace;
   /** For tests: what opens a port instead of the operating system. */
@@ -27,6 +35,10 @@ export interface Serial {
   /** In the order of the configuration. */
   status(): DeviceStatus[];
   metrics(): Metric[];
+  /** What happens at a port, see Monitor. Throws PORT_MISSING when no port has this name. */
+  events(name: string, from: number | undefined, waitMs: number, signal: AbortSignal): Promise<EventsPage>;
+  /** Sends bytes to the device of a port. Throws PORT_MISSING, and PORT_REFUSED with the reason. */
+  send(name: string, data: Buffer): void;
   /** Stops reading. On return the ports are free and every record taken from them is committed, or five seconds are over. */
   stopIntake(): Promise<void>;
   /** The same, and forgets what was not committed. */
@@ -40,12 +52,26 @@ export async function openSerial(needs: SerialNeeds): Promise<Serial> {
   const { intake, follow, clock, openPort = openSerialPort } = needs;
   const trace = needs.trace.room('serial');
   const configs = portConfigs(needs.ports);
+  const { marks } = needs;
+  const deviceMemory = marks && openDeviceMemory(marks, (key) => void marks.set(key, null));
   const devices = configs.map((config) =>
-    openDevice({ config, intake, follow, clock, trace, openPort, random: Math.random }),
+    openDevice({ config, intake, follow, deviceMemory, clock, trace, openPort, random: Math.random }),
   );
 
   function status(): DeviceStatus[] {
     return devices.map((device) => device.status());
+  }
+
+  function deviceOf(name: string): Device {
+    const device = devices[configs.findIndex((config) => config.name === name)];
+    if (device !== undefined) return device;
+    const names = configs.map((config) => config.name).join(', ') || 'none';
+    throw new HeadwaterError('PORT_MISSING', `there is no serial port ${JSON.stringify(name)}; there are ${names}`);
+  }
+
+  function send(name: string, data: Buffer): void {
+    const refusal = deviceOf(name).send(data);
+    if (refusal !== undefined) throw new HeadwaterError('PORT_REFUSED', `serial port ${name}: ${refusal}`);
   }
 
   async function stopIntake(): Promise<void> {
@@ -61,7 +87,14 @@ export async function openSerial(needs: SerialNeeds): Promise<Serial> {
     for (const device of devices) device.close();
   }
 
-  return { status, metrics: () => [...metricsOf(status()), ...framingMetrics(devices)], stopIntake, close };
+  return {
+    status,
+    metrics: () => [...metricsOf(status()), ...framingMetrics(devices)],
+    events: async (name, from, waitMs, signal) => deviceOf(name).monitor.read(from, waitMs, signal),
+    send,
+    stopIntake,
+    close,
+  };
 }
 
 /** Those of the framings: ports of the same framing share a metric, told apart by their label. */

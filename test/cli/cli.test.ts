@@ -36,6 +36,10 @@ const COMMANDS = [
   ['topics', 'delete'],
   ['produce'],
   ['consume'],
+  ['serial'],
+  ['serial', 'list'],
+  ['serial', 'monitor'],
+  ['serial', 'send'],
 ];
 
 describe('usage', () => {

@@ -15,13 +15,16 @@ const COMMANDS = [
   ['topics', 'delete'],
   ['produce'],
   ['consume'],
+  ['serial', 'list'],
+  ['serial', 'monitor'],
+  ['serial', 'send'],
 ];
 
 const HEAD = `# Command line
 
 Data goes to standard output, everything else to standard error, and progress only to a terminal. All commands but \`serve\` and \`config\` talk
-to a running node over HTTP. In the repository \`headwater\` is called \`npx node src/main.ts\`. What \`consume -f jsonl\` writes, \`produce -f jsonl\`
-takes.
+to a running node over HTTP, \`serial\` where one answers. In the repository \`headwater\` is called \`npx node src/main.ts\`. What
+\`consume -f jsonl\` writes, \`produce -f jsonl\` takes.
 `;
 
 test('the reference is what the commands say', async () => {

@@ -66,6 +66,7 @@ export function fakePorts(): FakePorts {
         device.sent.push(bytes);
         return true;
       },
+      flush: () => Promise.resolve(),
       close() {
         device.opened = undefined;
         return Promise.resolve();

@@ -61,6 +61,7 @@ export async function openDoor(needs: Partial<HttpNeeds> = {}): Promise<OpenDoor
     listen: { host: '127.0.0.1', port: 0 },
     hosts: [],
     log,
+    serial: { events: async () => ({ events: [], missed: 0, next: 0 }), send: () => undefined },
     status: () => STATUS,
     metrics: () => [],
     live: () => ({ ok: true, reasons: [] }),

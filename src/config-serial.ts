@@ -1,6 +1,7 @@
 // The settings of one serial port, as a part of the schema: those that every port has, and those of its framing. A new
 // framing is a new entry of FRAMINGS, see also serial/framing.ts.
 
+import { modbus } from './config-modbus.ts';
 import {
   byDefault,
   bytes,
@@ -149,7 +150,14 @@ const idleGap = {
 };
 
 /** What each framing may be told, by its name. */
-const FRAMINGS = { lines, delimited, fixed, 'length-prefixed': lengthPrefixed, 'idle-gap': idleGap };
+const FRAMINGS = {
+  lines,
+  delimited,
+  fixed,
+  'length-prefixed': lengthPrefixed,
+  'idle-gap': idleGap,
+  'modbus-rtu': modbus,
+};
 
 const framingNames = Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[];
 

@@ -4,6 +4,7 @@ import { withDecoding } from './decoding.ts';
 import { openFrameFraming } from './frame-framing.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
 import { openLineFraming } from './line-framing.ts';
+import { openModbusFraming } from './modbus-framing.ts';
 import type { FramingConfig, PortConfig } from './settings.ts';
 
 type Open<C> = (config: C, needs: FramingNeeds) => Framing;
@@ -14,6 +15,7 @@ const FRAMINGS: { [K in FramingConfig['kind']]: Open<Extract<FramingConfig, { ki
   fixed: openFrameFraming,
   'length-prefixed': openFrameFraming,
   'idle-gap': openFrameFraming,
+  'modbus-rtu': openModbusFraming,
 };
 
 /** The framing that `config` asks for, with the port's rule for decoding behind it. */

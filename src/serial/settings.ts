@@ -7,6 +7,7 @@ import { compileRule, type Decoder, type RuleProblem } from '../decode/decode.ts
 import { HeadwaterError } from '../errors.ts';
 import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
+import { modbusConfig, type ModbusConfig } from './modbus/settings.ts';
 import { wordsOf, type UsbMatch } from './usb.ts';
 
 export type { SerialPort } from '../config.ts';
@@ -40,7 +41,7 @@ export interface PortConfig {
 }
 
 /** One for each framing; `kind` is its word in the configuration. */
-export type FramingConfig = LinesConfig | FrameConfig;
+export type FramingConfig = LinesConfig | FrameConfig | ModbusConfig;
 
 /** All settings of all ports. Throws CONFIG_INVALID. */
 export function portConfigs(configs: readonly SerialPort[]): PortConfig[] {
@@ -112,6 +113,7 @@ const FRAMING_CONFIGS: { [K in Word]: (config: Of<K>) => FramingConfig } = {
   fixed: fixedConfig,
   'length-prefixed': lengthPrefixedConfig,
   'idle-gap': ({ gap, frameMax, overlong }) => ({ kind: 'idle-gap', idleMs: gap, frameBytesMax: frameMax, overlong }),
+  'modbus-rtu': (config) => modbusConfig(config, (what) => invalid(config, what)),
 };
 
 function framingConfig(config: SerialPort): FramingConfig {

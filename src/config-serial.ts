@@ -1,6 +1,7 @@
 // The settings of one serial port, as a part of the schema: those that every port has, and those of its framing. A new
 // framing is a new entry of FRAMINGS, see also serial/framing.ts.
 
+import { bridge } from './config-bridge.ts';
 import { modbus } from './config-modbus.ts';
 import {
   byDefault,
@@ -157,6 +158,7 @@ const FRAMINGS = {
   'length-prefixed': lengthPrefixed,
   'idle-gap': idleGap,
   'modbus-rtu': modbus,
+  bridge,
 };
 
 const framingNames = Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[];
@@ -213,7 +215,15 @@ const ofEveryPort = {
     'raw',
     'What the bytes of a frame become: `raw`, as they are; `utf8` or `json`, checked; or JSON of fields. A frame that ' +
       'does not fit goes to a side topic as it came. See docs/serial-decoding.md.',
-    { struct: { fields: [{ name: 'id', type: 'u16' }, { name: 't', type: 'i16', scale: 0.01 }] }, key: '{id}' },
+    {
+      struct: {
+        fields: [
+          { name: 'id', type: 'u16' },
+          { name: 't', type: 'i16', scale: 0.01 },
+        ],
+      },
+      key: '{id}',
+    },
   ),
 };
 

@@ -1,5 +1,6 @@
 // Which framings there are: one line each. Where it is missing, this does not compile.
 
+import { openBridgeFraming } from './bridge/bridge.ts';
 import { withDecoding } from './decoding.ts';
 import { openFrameFraming } from './frame-framing.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
@@ -15,6 +16,7 @@ const FRAMINGS: { [K in FramingConfig['kind']]: Open<Extract<FramingConfig, { ki
   fixed: openFrameFraming,
   'length-prefixed': openFrameFraming,
   'idle-gap': openFrameFraming,
+  bridge: openBridgeFraming,
   'modbus-rtu': openModbusFraming,
 };
 

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import type { SerialPort } from '../config.ts';
 import { compileRule, type Decoder, type RuleProblem } from '../decode/decode.ts';
 import { HeadwaterError } from '../errors.ts';
+import type { BridgeConfig } from './bridge/bridge.ts';
 import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
 import { modbusConfig, type ModbusConfig } from './modbus/settings.ts';
@@ -41,7 +42,7 @@ export interface PortConfig {
 }
 
 /** One for each framing; `kind` is its word in the configuration. */
-export type FramingConfig = LinesConfig | FrameConfig | ModbusConfig;
+export type FramingConfig = LinesConfig | FrameConfig | BridgeConfig | ModbusConfig;
 
 /** All settings of all ports. Throws CONFIG_INVALID. */
 export function portConfigs(configs: readonly SerialPort[]): PortConfig[] {
@@ -113,6 +114,7 @@ const FRAMING_CONFIGS: { [K in Word]: (config: Of<K>) => FramingConfig } = {
   fixed: fixedConfig,
   'length-prefixed': lengthPrefixedConfig,
   'idle-gap': ({ gap, frameMax, overlong }) => ({ kind: 'idle-gap', idleMs: gap, frameBytesMax: frameMax, overlong }),
+  bridge: bridgeConfig,
   'modbus-rtu': (config) => modbusConfig(config, (what) => invalid(config, what)),
 };
 
@@ -132,6 +134,39 @@ function linesConfig(config: Of<'lines'>): LinesConfig {
     lineBytesMax: lineMax,
     overlong,
     key: key ?? 'name',
+  };
+}
+
+function bridgeConfig(config: Of<'bridge'>): BridgeConfig {
+  const { key, devices, gaps, text, window, addresses, slack, commands, topic, baud } = config;
+  const names = new Map(Object.entries(devices).map(([uid, name]) => [uid.toLowerCase(), name]));
+  for (const uid of names.keys()) {
+    if (!/^([0-9a-f]{2}){1,16}$/.test(uid)) throw invalid(config, `the device ${uid} is no uid: 1 to 16 bytes in hex`);
+  }
+  for (const name of names.values()) {
+    if ([...names.values()].filter((other) => other === name).length > 1) {
+      throw invalid(config, `two devices have the name ${name}`);
+    }
+  }
+  return {
+    kind: 'bridge',
+    key,
+    names,
+    gapsTopic: gaps ?? `${topic}.gaps`,
+    textTopic: text,
+    window,
+    addresses: addresses === undefined ? undefined : [...new Set(addresses)],
+    slackMs: slack,
+    baud,
+    commands:
+      commands === undefined
+        ? undefined
+        : {
+            topic: commands.topic,
+            resultTopic: commands.results ?? `${commands.topic}.results`,
+            ageMaxMs: commands.maxAge,
+            timeoutMs: commands.timeout,
+          },
   };
 }
 

@@ -9,6 +9,8 @@ export interface ConnectOptions {
   clientId?: string;
   clean?: boolean;
   keepalive?: number;
+  username?: string;
+  password?: Buffer;
   will?: { topic: string; payload: Buffer; qos?: 0 | 1 | 2; retain?: boolean };
 }
 
@@ -48,10 +50,10 @@ export class RawClient {
     return client;
   }
 
-  sendConnect({ clientId = 'raw', clean = true, keepalive = 0, will }: ConnectOptions = {}): void {
+  sendConnect({ clientId = 'raw', clean = true, keepalive = 0, will, ...user }: ConnectOptions = {}): void {
     const filled = will && { qos: 0 as const, retain: false, ...will };
     const basic = { cmd: 'connect' as const, clientId, clean, keepalive, protocolVersion: 4 as const };
-    this.send({ ...basic, ...(filled && { will: filled }) });
+    this.send({ ...basic, ...user, ...(filled && { will: filled }) });
   }
 
   send(packet: Packet): void {

@@ -2,7 +2,7 @@
 // door over what the first one left on the card; `crash` does so without an orderly end.
 
 import { createTrace } from '../../src/trace.ts';
-import { openMqtt, type MqttRoom } from '../../src/mqtt/mqtt.ts';
+import { openMqtt, type MqttNeeds, type MqttRoom } from '../../src/mqtt/mqtt.ts';
 import type { MqttLimits } from '../../src/mqtt/limits.ts';
 import { fakeClock, type FakeClock } from '../fakes/clock.ts';
 import { MemoryTables } from '../fakes/memory-tables.ts';
@@ -24,6 +24,7 @@ export interface TestRoom {
 export async function openRoom(
   limits: Partial<MqttLimits> = {},
   left: { marks?: Map<string, Buffer>; rows?: Map<string, Buffer> } = {},
+  more: Partial<MqttNeeds> = {},
 ): Promise<TestRoom> {
   const intake = new SettledIntake(left.marks);
   const tables = new MemoryTables(left.rows);
@@ -31,7 +32,7 @@ export async function openRoom(
   const clients: RawClient[] = [];
   const trace = createTrace({ write: () => undefined });
   const listen = { host: '127.0.0.1', port: 0 };
-  const room = await openMqtt({ listen, intake, marks: intake.markStore, tables, clock, trace, limits });
+  const room = await openMqtt({ listen, intake, marks: intake.markStore, tables, clock, trace, limits, ...more });
 
   function keep(client: RawClient): RawClient {
     clients.push(client);

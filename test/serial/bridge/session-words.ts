@@ -102,8 +102,8 @@ function words(output: Output): string {
     case 'repeated':
     case 'beyond':
       return `${output.kind} ${output.count}`;
-    case 'connected':
-      return 'connected';
+    default:
+      return output.kind;
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
-import { connect, getCACertificates, type TLSSocket } from 'node:tls';
+import { checkServerIdentity, connect, getCACertificates, type TLSSocket } from 'node:tls';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import { readSmallFile } from '../secret.ts';
 import type { Connect } from './connection.ts';
@@ -15,7 +15,7 @@ export interface TlsConfig {
   cert?: string;
   /** Reads the certificate's key, in PEM and not encrypted. Throws CONFIG_INVALID, which names where it should be. */
   key?: () => string;
-  /** The name in the brokers' certificates. Default: the host that is connected to. */
+  /** The name, or the address, in the brokers' certificates. Default: the host that is connected to. */
   serverName?: string;
 }
 
@@ -38,6 +38,9 @@ export function createTlsConnect(config: TlsConfig): Connect {
         port: target.port,
         // An address is no name to ask for (RFC 6066); it is compared with those in the certificate.
         servername: isIP(name) === 0 ? name : '',
+        checkServerIdentity: (_host, cert) => checkServerIdentity(name, cert),
+        // Said, because otherwise a variable of the environment could switch it off.
+        rejectUnauthorized: true,
         minVersion: 'TLSv1.2',
         ...material,
       });

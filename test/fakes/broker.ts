@@ -4,16 +4,20 @@
 
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer as createTlsServer } from 'node:tls';
 import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import { listOffsets } from '../../src/formats/kafka/02-list-offsets.ts';
 import { metadata } from '../../src/formats/kafka/03-metadata.ts';
+import { saslHandshake } from '../../src/formats/kafka/17-sasl-handshake.ts';
 import { apiVersions } from '../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../src/formats/kafka/19-create-topics.ts';
 import { initProducerId } from '../../src/formats/kafka/22-init-producer-id.ts';
+import { saslAuthenticate } from '../../src/formats/kafka/36-sasl-authenticate.ts';
 import { describeProducers } from '../../src/formats/kafka/61-describe-producers.ts';
 import { apiOf } from '../formats/kafka/tables.ts';
 import { decodeRequest, decodeRequestHeader, encodeResponse } from '../../src/formats/kafka/envelope.ts';
+import type { FakeLogin } from './login.ts';
 import { FrameSplitter } from '../../src/formats/kafka/framing.ts';
 import type { Api, RequestOf, ResponseDraft } from '../../src/formats/kafka/schema.ts';
 import { checkBatch, decodeRecords, readBatchHeader, stampOffset, type LogRecord } from '../../src/formats/batch.ts';
@@ -66,11 +70,19 @@ interface FakeTopic {
 const SEQUENCE_COUNT = 2 ** 31;
 const NODE = 1;
 
-export async function startBroker(): Promise<FakeBroker> {
+export interface BrokerOptions {
+  /** PEM: it speaks TLS. */
+  tls?: { cert: string; key: string };
+  /** Nobody is answered who has not logged in, see login.ts. */
+  login?: FakeLogin;
+}
+
+export async function startBroker({ tls, login }: BrokerOptions = {}): Promise<FakeBroker> {
   const topics = new Map<string, FakeTopic>();
   const sockets = new Set<Socket>();
   const timers = new Set<NodeJS.Timeout>();
-  const server = createServer(onSocket);
+  const server = tls === undefined ? createServer(onSocket) : createTlsServer(tls, onSocket);
+  server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   let producerId = 4_000;
@@ -98,7 +110,7 @@ export async function startBroker(): Promise<FakeBroker> {
       for (const batch of kept) append(partition, batch);
     },
     resetAll() {
-      for (const socket of sockets) socket.resetAndDestroy();
+      for (const socket of sockets) reset(socket);
     },
     async close() {
       for (const timer of timers) clearTimeout(timer);
@@ -106,6 +118,12 @@ export async function startBroker(): Promise<FakeBroker> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+
+  /** Under TLS a connection can only be ended. */
+  function reset(socket: Socket): void {
+    if (tls === undefined) socket.resetAndDestroy();
+    else socket.destroy();
+  }
 
   function make(name: string, count: number): void {
     const partitions = Array.from({ length: count }, () => ({ batches: [], end: 0, producers: new Map() }));
@@ -127,8 +145,15 @@ export async function startBroker(): Promise<FakeBroker> {
     const api = apiOf(header.apiKey)!;
     const request = decodeRequest(api, header.apiVersion, reader);
     broker.counts.set(api.name, (broker.counts.get(api.name) ?? 0) + 1);
+    const isLogin = api.key === saslHandshake.key || api.key === saslAuthenticate.key;
+    if (isLogin && login !== undefined) {
+      const answered = login.answer(socket, api.key, request);
+      for (const piece of encodeResponse(api, header.apiVersion, header.correlationId, answered)) socket.write(piece);
+      return;
+    }
+    if (login?.isIn(socket) === false && api.key !== apiVersions.key) return void socket.destroy();
     const fate = api.key === apiVersions.key ? 'do' : broker.fate(api.name);
-    if (fate === 'lose' || fate === 'mute' || fate === 'stray') socket.resetAndDestroy();
+    if (fate === 'lose' || fate === 'mute' || fate === 'stray') reset(socket);
     if (fate === 'lose') return;
     if (fate === 'stray') {
       timers.add(setTimeout(() => answer(api, request, 0), broker.strayMs));
@@ -172,6 +197,7 @@ export async function startBroker(): Promise<FakeBroker> {
       createTopics,
       initProducerId,
       describeProducers,
+      ...(login === undefined ? [] : [saslHandshake, saslAuthenticate]),
     ];
     return served
       .filter(({ name }) => !broker.unknown.has(name))

@@ -4,11 +4,12 @@
 import type { Socket } from 'node:net';
 import { systemClock } from '../../src/clock.ts';
 import type { Log, Partition, Position, Positions } from '../../src/log/log.ts';
+import type { Connect } from '../../src/mirror/connection.ts';
 import { openMirrors, type MirrorConfig, type MirrorNeeds, type Mirrors } from '../../src/mirror/mirror.ts';
 import type { MirrorStatus } from '../../src/mirror/mirror-status.ts';
 import { plainConnect } from '../../src/mirror/plain-connect.ts';
 import { createTrace } from '../../src/trace.ts';
-import { startBroker, type FakeBroker } from '../fakes/broker.ts';
+import { startBroker, type BrokerOptions, type FakeBroker } from '../fakes/broker.ts';
 import { fakeLog, type FakeLog } from '../fakes/log.ts';
 import { batchOf } from '../log/open-log.ts';
 
@@ -36,8 +37,9 @@ interface Life {
   lazy: Map<string, Position>;
 }
 
-export async function openPair(config: Partial<MirrorConfig> = {}): Promise<Pair> {
-  const broker = await startBroker();
+/** With TLS the mirror connects by itself, and `kill` leaves its sockets alone. */
+export async function openPair(config: Partial<MirrorConfig> = {}, options: BrokerOptions = {}): Promise<Pair> {
+  const broker = await startBroker(options);
   const log = fakeLog();
   const lines: string[] = [];
   const card = new Map<string, Position>();
@@ -70,12 +72,7 @@ export async function openPair(config: Partial<MirrorConfig> = {}): Promise<Pair
         requestTimeoutMs: 2_000,
         quiesceMs: 60,
         refusedRetryMs: 50,
-        connect: async (target, signal) => {
-          if (!started.isAlive) throw new Error('killed');
-          const socket = await plainConnect(target, signal);
-          started.sockets.add(socket);
-          return socket;
-        },
+        ...(config.tls === undefined && { connect: connectIn(started) }),
         ...needs,
       });
     },
@@ -101,6 +98,16 @@ export async function openPair(config: Partial<MirrorConfig> = {}): Promise<Pair
     },
   };
   return pair;
+}
+
+/** Plain TCP, whose sockets end with that life. */
+function connectIn(life: Life): Connect {
+  return async (target, signal) => {
+    if (!life.isAlive) throw new Error('killed');
+    const socket = await plainConnect(target, signal);
+    life.sockets.add(socket);
+    return socket;
+  };
 }
 
 function withPositions(log: FakeLog, life: Life, card: Map<string, Position>): Log {

@@ -49,6 +49,12 @@ copy(0, master)
 
 const START_MS = 5000;
 
+// A test that ends in the middle of things leaves no program behind.
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** The first tool of `tools` that is installed; undefined if none is. */
 export async function findPtyTool(
   tools: readonly PtyTool[] = ['script', 'python3', 'socat'],
@@ -80,6 +86,7 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
       env: { ...process.env, SHELL: '/bin/sh' },
     });
     child = started;
+    running.add(started);
     // Writing to a line that was just unplugged is no error of the device.
     started.stdin.on('error', () => undefined);
     started.stdout.on('data', (bytes: Buffer) => {
@@ -96,6 +103,7 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
     const exited = once(stopped, 'exit');
     stopped.kill('SIGKILL');
     await exited;
+    running.delete(stopped);
   }
 
   async function write(bytes: Buffer | string): Promise<void> {
@@ -104,12 +112,7 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
     await new Promise<void>((resolve) => void stdin.write(bytes, () => resolve()));
   }
 
-  // A test that ends in the middle of things leaves no program behind.
-  const killAtExit = (): void => void child?.kill('SIGKILL');
-  process.once('exit', killAtExit);
-
   async function close(): Promise<void> {
-    process.removeListener('exit', killAtExit);
     await unplug();
     await rm(folder, { recursive: true, force: true });
   }

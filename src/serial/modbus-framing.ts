@@ -13,26 +13,19 @@ import type { Timer } from '../clock.ts';
 import type { Command, Following, Outcome } from '../commands/commands.ts';
 import type { Metric } from '../metrics.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
-import { countResult, exceptionWord, newCounts, unitMetrics, unitStatus, type UnitCounts } from './modbus/counts.ts';
-import { afterAnswer, afterFailure, FIRST_HEALTH, type Health } from './modbus/health.ts';
+import { exceptionWord, unitMetrics } from './modbus/counts.ts';
 import { FIRST_LINE, readyMs, step, wakeMs, type LineInput, type LineOutput, type Result } from './modbus/line.ts';
-import { commandJson, orderOf, type Write } from './modbus/orders.ts';
+import { echoOf, orderOf, outcomeOf, type Write } from './modbus/orders.ts';
 import { pollsOf, type Poll } from './modbus/polls.ts';
 import { createReadings, type Reading } from './modbus/readings.ts';
 import { choose, firstDues, nextDue, type Slot } from './modbus/schedule.ts';
-import type { ModbusConfig, UnitConfig } from './modbus/settings.ts';
+import type { ModbusConfig } from './modbus/settings.ts';
+import { openUnits } from './modbus/units.ts';
 
 interface PendingWrite {
   write: Write;
   timeoutMs: number;
   settle: (outcome: Outcome) => void;
-}
-
-/** What is known of one unit on the line. */
-interface Unit {
-  health: Health;
-  askedMs: number;
-  counts: UnitCounts;
 }
 
 /** Writes that may wait; with one command at a time from each partition of the topic it is hardly reached. */
@@ -44,7 +37,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   const polls = pollsOf(config.units, config.joinGap);
   const slots = polls.map(({ unit, intervalMs, jitterMs }): Slot => ({ unit: unit.id, intervalMs, jitterMs }));
   const failures = polls.map(() => 0);
-  const units = new Map<number, Unit>();
+  const units = openUnits(config, needs);
   const readings = createReadings(portName, config);
   const writes: PendingWrite[] = [];
   let dues = firstDues(slots, clock.monotonicMs(), random);
@@ -54,17 +47,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   let timer: Timer | undefined;
   let strayBytes = 0;
   let skipped = 0;
-  let wrong = 0;
   let isStopped = false;
-
-  function unitOf(id: number): Unit {
-    let unit = units.get(id);
-    if (unit === undefined) {
-      unit = { health: FIRST_HEALTH, askedMs: -Infinity, counts: newCounts() };
-      units.set(id, unit);
-    }
-    return unit;
-  }
 
   function move(input: LineInput): void {
     const moved = step(line, input, clock.monotonicMs(), rules);
@@ -98,14 +81,14 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
 
   /** Sends the next request, if there is one; returns when to look again. */
   function sendNext(nowMs: number): number | undefined {
-    const pollAtMs = (id: number): number => unitOf(id).health.pollMs;
+    const pollAtMs = (id: number): number => units.of(id).health.pollMs;
     // The port is not read meanwhile, so no answer would be seen; room() goes on.
     if (needs.isFull()) return undefined;
-    const choice = choose(slots, dues, nowMs, pollAtMs, (id) => unitOf(id).askedMs);
-    const at = writes.findIndex(({ write }) => unitOf(write.unit).health.settleMs <= nowMs);
+    const choice = choose(slots, dues, nowMs, pollAtMs, (id) => units.of(id).askedMs);
+    const at = writes.findIndex(({ write }) => units.of(write.unit).health.settleMs <= nowMs);
     if (at !== -1 && !(wasWrite && choice.next !== undefined)) return sendWrite(writes.splice(at, 1)[0]!, nowMs);
     if (choice.next !== undefined) return sendPoll(choice.next, nowMs);
-    const settled = writes.map(({ write }) => unitOf(write.unit).health.settleMs);
+    const settled = writes.map(({ write }) => units.of(write.unit).health.settleMs);
     const nextMs = Math.min(choice.atMs ?? Infinity, ...settled);
     return nextMs === Infinity ? undefined : nextMs;
   }
@@ -114,7 +97,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     const { unit, request } = polls[poll]!;
     wasWrite = false;
     asked = { poll };
-    const known = unitOf(unit.id);
+    const known = units.of(unit.id);
     known.askedMs = nowMs;
     known.counts.polls += 1;
     move({ kind: 'send', request, timeoutMs: unit.timeoutMs });
@@ -124,7 +107,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   function sendWrite(write: PendingWrite, nowMs: number): number | undefined {
     wasWrite = true;
     asked = { write };
-    const known = unitOf(write.write.unit);
+    const known = units.of(write.write.unit);
     known.askedMs = nowMs;
     known.counts.writes += 1;
     move({ kind: 'send', request: write.write, timeoutMs: write.timeoutMs });
@@ -135,33 +118,10 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     const was = asked;
     asked = undefined;
     const nowMs = clock.monotonicMs();
-    const unit = unitOf(id);
-    countResult(unit.counts, result, nowMs);
-    const timeoutMs = was !== undefined && 'write' in was ? was.write.timeoutMs : timeoutOf(id);
-    judge(id, unit, result, timeoutMs, nowMs);
+    units.judge(id, result, nowMs);
     if (was === undefined) return;
     if ('write' in was) was.write.settle(outcomeOf(result));
     else finishPoll(was.poll, result, nowMs);
-  }
-
-  function timeoutOf(id: number): number {
-    return config.units.find((unit) => unit.id === id)!.timeoutMs;
-  }
-
-  /** What a result says of the unit's health. */
-  function judge(id: number, unit: Unit, result: Result, timeoutMs: number, nowMs: number): void {
-    if (result.kind === 'broadcast' || (result.kind === 'failure' && result.failure === 'closed')) return;
-    const before = unit.health.state;
-    if (result.kind !== 'failure') unit.health = afterAnswer();
-    else {
-      if (result.failure !== 'timeout') wrong += 1;
-      unit.health = afterFailure(unit.health, nowMs, timeoutMs, config.health);
-    }
-    const after = unit.health.state;
-    if (before === after) return;
-    const fields = { port: portName, unit: config.units.find((each) => each.id === id)?.name ?? id };
-    if (after === 'quarantined') trace.limited('a Modbus unit does not answer and is left alone for a while', fields);
-    else if (before === 'quarantined') trace.info('a Modbus unit answers again', fields);
   }
 
   function finishPoll(index: number, result: Result, nowMs: number): void {
@@ -191,7 +151,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   function giveUp(index: number, poll: Poll, why: string, nowMs: number): void {
     advance(index, nowMs);
     hand(readings.ofFailure(poll, why, nowMs));
-    if (unitOf(poll.unit.id).health.state !== 'quarantined') return;
+    if (units.of(poll.unit.id).health.state !== 'quarantined') return;
     // Nothing else of the unit can be read either, and nobody asks for it meanwhile.
     for (const other of polls) if (other.unit === poll.unit) hand(readings.ofFailure(other, why, nowMs));
   }
@@ -214,7 +174,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     if ('invalid' in order) return Promise.resolve({ outcome: 'invalid', reason: order.invalid });
     if (!line.isOpen) return Promise.resolve({ outcome: 'offline', reason: `port ${portName} is not open` });
     if (writes.length >= WRITES_MAX) return Promise.resolve({ outcome: 'refused', reason: 'too many commands wait' });
-    const timeoutMs = order.timeoutMs ?? longestTimeoutMs(config.units);
+    const timeoutMs = units.timeoutMs(order.write.unit);
     return new Promise((settle) => {
       writes.push({ write: order.write, timeoutMs, settle });
       pump();
@@ -234,34 +194,19 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
           topic: config.commands.topic,
           resultTopic: config.commands.results,
           ageMaxMs: config.commands.ageMaxMs,
-          echo(command) {
-            const json = commandJson(command.value);
-            const fields = ['id', 'unit', 'name', 'table', 'address'] as const;
-            if (typeof json === 'string') return {};
-            return Object.fromEntries(
-              fields.filter((field) => json[field] !== undefined).map((field) => [field, json[field]]),
-            );
-          },
+          echo: echoOf,
           run,
         });
 
   function metrics(): Metric[] {
-    return unitMetrics(statusOf(), skipped, strayBytes);
-  }
-
-  function statusOf() {
-    const nowMs = clock.monotonicMs();
-    return config.units.map((unit) => {
-      const { counts, health } = unitOf(unit.id);
-      return unitStatus(unit, counts, health, nowMs);
-    });
+    return unitMetrics(units.status(), skipped, strayBytes);
   }
 
   return {
     isMaster: true,
     opened() {
       // Who was away may be back with the port; slots that passed meanwhile are not made up for.
-      for (const unit of units.values()) unit.health = FIRST_HEALTH;
+      units.forgive();
       failures.fill(0);
       dues = firstDues(slots, clock.monotonicMs(), random);
       move({ kind: 'open' });
@@ -288,9 +233,9 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     room: pump,
     status: () => ({
       overlong: 0,
-      invalid: wrong,
+      invalid: units.wrong(),
       details: {
-        units: statusOf(),
+        units: units.status(),
         requests: polls.length,
         skipped,
         strayBytes,
@@ -299,28 +244,4 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     }),
     metrics,
   };
-}
-
-function outcomeOf(result: Result): Outcome {
-  switch (result.kind) {
-    case 'written':
-      return { outcome: 'done' };
-    case 'exception':
-      return { outcome: 'refused', reason: `exception ${exceptionWord(result.code)}`, detail: { code: result.code } };
-    case 'broadcast':
-      return { outcome: 'unknown', reason: 'sent to all units; none of them answers' };
-    case 'failure':
-      return { outcome: 'unknown', reason: failureReason(result.failure) };
-    default:
-      return { outcome: 'unknown', reason: 'the answer is one to a read' };
-  }
-}
-
-function failureReason(failure: string): string {
-  if (failure === 'timeout') return 'sent, and not answered in time';
-  return failure === 'closed' ? 'sent, and the port was lost' : `sent, and the answer was wrong: ${failure}`;
-}
-
-function longestTimeoutMs(units: readonly UnitConfig[]): number {
-  return Math.max(...units.map(({ timeoutMs }) => timeoutMs));
 }

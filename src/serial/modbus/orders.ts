@@ -6,8 +6,12 @@
 //                {"unit":3,"table":"holding","address":100,"type":"float32","order":"CDAB","value":21.5}
 //                {"unit":0,...}                                              all units; none of them answers
 //
-// `unit` is a unit's name or id. `id` is the sender's own and comes back in the answer.
+// `unit` is a unit's name or id. `id` is the sender's own and comes back in the answer. What came of the write becomes the
+// outcome of the command.
 
+import type { Command, Outcome } from '../../commands/commands.ts';
+import { exceptionWord } from './counts.ts';
+import type { Result } from './line.ts';
 import { BROADCAST, UNIT_MAX, WRITE_BITS_MAX, WRITE_REGISTERS_MAX, type Request } from './request.ts';
 import type { ModbusConfig, RegisterConfig, UnitConfig } from './settings.ts';
 import { bitOf, encodeValue, type Form, type Order } from './values.ts';
@@ -15,7 +19,7 @@ import type { NumberType, ValueType } from '../../config-modbus.ts';
 
 export type Write = Exclude<Request, { kind: 'read' }>;
 
-export type Ordered = { write: Write; timeoutMs: number | undefined } | { invalid: string };
+export type Ordered = { write: Write } | { invalid: string };
 
 type Json = Record<string, unknown>;
 
@@ -53,7 +57,7 @@ function byName(json: Json, unit: UnitConfig | undefined): Ordered {
   if (register === undefined) return { invalid: `unit ${unit.name} has no register ${JSON.stringify(json['name'])}` };
   if (!register.isWritable) return { invalid: `register ${register.name} of unit ${unit.name} is not writable` };
   const write = register.table === 'coil' ? coils(unit, register, json) : registers(unit, register, json);
-  return typeof write === 'string' ? { invalid: write } : { write, timeoutMs: unit.timeoutMs };
+  return typeof write === 'string' ? { invalid: write } : { write };
 }
 
 function coils(unit: UnitConfig, { address }: RegisterConfig, { value }: Json): Write | string {
@@ -78,7 +82,7 @@ function byAddress(json: Json, unit: UnitConfig | undefined, { commands }: Modbu
   if (table !== 'coil' && table !== 'holding') return { invalid: 'its table must be coil or holding' };
   const isSingle = unit?.writesSingle ?? true;
   const write = table === 'coil' ? rawCoils(id, address, json, isSingle) : rawRegisters(id, address, json, isSingle);
-  return typeof write === 'string' ? { invalid: write } : { write, timeoutMs: unit?.timeoutMs };
+  return typeof write === 'string' ? { invalid: write } : { write };
 }
 
 function rawCoils(unit: number, address: number, { value }: Json, isSingle: boolean): Write | string {
@@ -130,4 +134,32 @@ function formOf({ type, order }: Json): Form | string {
 
 function isWhole(value: unknown, min: number, max: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+}
+
+/** The fields of an answer by which its sender knows the command again. */
+export function echoOf({ value }: Command): Record<string, unknown> {
+  const json = commandJson(value);
+  if (typeof json === 'string') return {};
+  const fields = ['id', 'unit', 'name', 'table', 'address'].filter((field) => json[field] !== undefined);
+  return Object.fromEntries(fields.map((field) => [field, json[field]]));
+}
+
+export function outcomeOf(result: Result): Outcome {
+  switch (result.kind) {
+    case 'written':
+      return { outcome: 'done' };
+    case 'exception':
+      return { outcome: 'refused', reason: `exception ${exceptionWord(result.code)}`, detail: { code: result.code } };
+    case 'broadcast':
+      return { outcome: 'unknown', reason: 'sent to all units; none of them answers' };
+    case 'failure':
+      return { outcome: 'unknown', reason: failureReason(result.failure) };
+    default:
+      return { outcome: 'unknown', reason: 'the answer is one to a read' };
+  }
+}
+
+function failureReason(failure: string): string {
+  if (failure === 'timeout') return 'sent, and not answered in time';
+  return failure === 'closed' ? 'sent, and the port was lost' : `sent, and the answer was wrong: ${failure}`;
 }

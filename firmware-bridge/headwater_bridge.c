@@ -118,22 +118,24 @@ static uint32_t widen(uint16_t low, uint32_t about) {
     return about + up - (up < 0x8000U ? 0U : (uint32_t)0x10000);
 }
 
-#ifndef HWB_CRC32
-/* Half a byte at a time: 64 bytes of table instead of 1,024, at half the speed. */
-static uint32_t crc32(uint32_t crc, const uint8_t *data, size_t length) {
+uint32_t hwb_crc32(uint32_t crc, const void *data, size_t length) {
+#ifdef HWB_CRC32
+    return HWB_CRC32(crc, (const uint8_t *)data, length);
+#else
+    /* Half a byte at a time: 64 bytes of table instead of 1,024, at half the speed. */
     static const uint32_t table[16] = {0x00000000UL, 0x1DB71064UL, 0x3B6E20C8UL, 0x26D930ACUL, 0x76DC4190UL, 0x6B6B51F4UL,
                                        0x4DB26158UL, 0x5005713CUL, 0xEDB88320UL, 0xF00F9344UL, 0xD6D6A3E8UL, 0xCB61B38CUL,
                                        0x9B64C2B0UL, 0x86D3D2D4UL, 0xA00AE278UL, 0xBDBDF21CUL};
+    const uint8_t *byte = data;
     while (length > 0) {
-        crc ^= *data++;
+        crc ^= *byte++;
         crc = (crc >> 4) ^ table[crc & 15U];
         crc = (crc >> 4) ^ table[crc & 15U];
         length--;
     }
     return crc;
-}
-#define HWB_CRC32(crc, data, length) crc32(crc, data, length)
 #endif
+}
 
 /* The CRC of a body without its last four bytes; the key goes first and is not sent. */
 static uint32_t body_crc(const hwb_t *h, const uint8_t *body, size_t length) {
@@ -145,8 +147,8 @@ static uint32_t body_crc(const hwb_t *h, const uint8_t *body, size_t length) {
         key[2] = (uint8_t)(h->key >> 16);
         key[3] = (uint8_t)(h->key >> 24);
     }
-    crc = HWB_CRC32(0xFFFFFFFFUL, key, sizeof key);
-    crc = HWB_CRC32(crc, body, length);
+    crc = hwb_crc32(0xFFFFFFFFUL, key, sizeof key);
+    crc = hwb_crc32(crc, body, length);
     return crc ^ 0xFFFFFFFFUL;
 }
 
@@ -352,14 +354,9 @@ static void begin(hwb_t *h, uint8_t type) {
     }
 }
 
-/* Adds the CRC and encodes: the frame lies at the buffer's start, ready for the line. */
-static void finish(hwb_t *h) {
-    uint8_t *tx = h->config->tx, *from = tx + body_offset(h), *to = tx, *code;
-    const uint8_t *end;
-    put(h, body_crc(h, from, (size_t)(h->tx_length - body_offset(h))), CRC_SIZE);
-    end = tx + h->tx_length;
-    if (!(h->tx_flags & TX_ZERO_SENT)) *to++ = 0;
-    code = to++;
+/* COBS. Returns the end of what was written, which may lie in front of `from` and is at most one byte in 254 longer than the bytes read. */
+static uint8_t *stuff(uint8_t *to, const uint8_t *from, const uint8_t *end) {
+    uint8_t *code = to++;
     while (from < end) {
         uint8_t byte = *from++;
         if (byte != 0) *to++ = byte;
@@ -369,6 +366,15 @@ static void finish(hwb_t *h) {
         }
     }
     *code = (uint8_t)(to - code);
+    return to;
+}
+
+/* Adds the CRC and encodes: the frame lies at the buffer's start, ready for the line. */
+static void finish(hwb_t *h) {
+    uint8_t *tx = h->config->tx, *body = tx + body_offset(h), *to = tx;
+    put(h, body_crc(h, body, (size_t)(h->tx_length - body_offset(h))), CRC_SIZE);
+    if (!(h->tx_flags & TX_ZERO_SENT)) *to++ = 0;
+    to = stuff(to, body, tx + h->tx_length);
     *to++ = 0;
     h->tx_at = 0;
     h->tx_length = (uint16_t)(to - tx);
@@ -409,10 +415,16 @@ static void disconnect(hwb_t *h) {
     h->command_state = h->command_state == COMMAND_TAKEN || h->command_state == COMMAND_ABANDONED ? COMMAND_ABANDONED : COMMAND_NONE;
 }
 
-/* Numbers the records anew from 0; epoch 0 asks the host for one. */
+/* Numbers the records anew from 0; epoch 0 asks the host for one. A store without room for that loses its oldest records: better than all. */
 static void renumber(hwb_t *h, uint32_t epoch) {
     const hwb_config_t *config = h->config;
-    if (config->persist && config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) < 0) return;
+    int error = config->persist ? config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) : HWB_OK;
+    while (error == HWB_ERR_FULL && hwb_pending(h) > 0) {
+        h->counts.dropped++;
+        release(h, 1);
+        error = config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL);
+    }
+    if (error < 0) return;
     h->epoch = epoch;
     h->first = 0;
     disconnect(h);
@@ -586,16 +598,20 @@ static int put_payload(hwb_t *h, uint32_t sequence, uint16_t *at, hwb_record_t *
 }
 
 /* Makes a frame of the record `sequence` and of as many after it as fit, `limit` in all. Returns how many; 0 and a CHANNEL frame if that
- * has to go first; 0 and no frame if the store failed or the record is longer than the host takes (then it is dropped, once it is the oldest). */
+ * has to go first; 0 and no frame if the store failed. A record that can't be sent, since its bytes have rotted or the host takes no such
+ * length, is dropped once it is the oldest. */
 static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
     uint8_t extra = h->config->address != 0, count = 0;
     uint16_t at = h->config->persist ? 0 : queue_seek(h, sequence - h->first), after = at;
     hwb_record_t record, next;
     uint32_t time;
+    int error;
     record.length = next.length = 0;
     record.data = next.data = h->config->tx;
-    if (fetch(h, sequence, &after, &record) < 0) return 0;
-    if (record.channel >= h->config->channel_count || record.length + RECORD_OVERHEAD + 1 + extra > body_max(h)) {
+    if (beyond(sequence, end_of(h)) >= 0) return 0;
+    error = fetch(h, sequence, &after, &record);
+    if (error < 0 && error != HWB_ERR_NONE) return 0;
+    if (error < 0 || record.channel >= h->config->channel_count || record.length + RECORD_OVERHEAD + 1 + extra > body_max(h)) {
         if (sequence == h->first) {
             h->counts.dropped++;
             release(h, 1);

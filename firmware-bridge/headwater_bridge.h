@@ -82,7 +82,8 @@ typedef struct hwb_stored {
 enum hwb_store_operation {
     HWB_STORE_LOAD,  /* argument: hwb_stored_t to fill; called once, in hwb_init; counts the boot up */
     HWB_STORE_PUT,   /* argument: hwb_record_t; durable on return. HWB_ERR_FULL if there is no room */
-    HWB_STORE_GET,   /* argument: hwb_record_t to fill with the record n places after the oldest */
+    HWB_STORE_GET,   /* argument: hwb_record_t to fill with the record n places after the oldest. HWB_ERR_NONE: it
+                     is not readable and never will be; HWB_ERR_STORE: it may be, later */
     HWB_STORE_FREE,  /* the n oldest records are no longer needed; may be forgotten at a power loss */
     HWB_STORE_EPOCH  /* the epoch is n from now on and the oldest record has sequence 0; durable on return */
 };
@@ -267,6 +268,9 @@ int hwb_answer(hwb_t *bridge, uint8_t status, const void *data, size_t length);
 /* Sets `wall` to the milliseconds since 1970-01-01 UTC, as the host knows them. Returns the bound of the error in milliseconds (the host's
  * own, and 100 ppm for this clock since; not the way of the bytes), at most 32,767; HWB_ERR_NONE if the time is not known. */
 int hwb_time(const hwb_t *bridge, uint64_t *wall);
+
+/* Continues the register of CRC-32/ISO-HDLC (initial value 0xFFFFFFFF, final xor not applied): what frames and the ring use. */
+uint32_t hwb_crc32(uint32_t crc, const void *data, size_t length);
 
 /* Fills `info` with the state and the counters. */
 void hwb_info(const hwb_t *bridge, hwb_info_t *info);

@@ -5,14 +5,14 @@
 
 #include <stdio.h>
 
+enum { CHECK_PRINTED = 20 };
 static int check_failures;
 static int check_tests;
 static const char *check_name;
 
 #define CHECK(condition)                                                                     \
     do {                                                                                     \
-        if (!(condition)) {                                                                  \
-            check_failures++;                                                                \
+        if (!(condition) && check_failures++ < CHECK_PRINTED) {                              \
             printf("FAILED %s, %s:%d: %s\n", check_name, __FILE__, __LINE__, #condition);    \
         }                                                                                    \
     } while (0)
@@ -20,8 +20,7 @@ static const char *check_name;
 #define CHECK_EQUAL(seen, wanted)                                                                                   \
     do {                                                                                                            \
         unsigned long check_seen = (unsigned long)(seen), check_wanted = (unsigned long)(wanted);                   \
-        if (check_seen != check_wanted) {                                                                           \
-            check_failures++;                                                                                       \
+        if (check_seen != check_wanted && check_failures++ < CHECK_PRINTED) {                                       \
             printf("FAILED %s, %s:%d: %s is %lu, not %lu\n", check_name, __FILE__, __LINE__, #seen, check_seen,     \
                    check_wanted);                                                                                   \
         }                                                                                                           \

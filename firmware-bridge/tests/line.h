@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include "../headwater_bridge.h"
 
-enum { LINE_ROOM = 8192, FRAME_ROOM = 1100 };
+enum { LINE_ROOM = 3072, FRAME_ROOM = 1100 };
 
 typedef struct line {
     uint8_t to_device[LINE_ROOM];

@@ -1,0 +1,4 @@
+/* STM32F100RB: 128 KiB flash, 8 KiB RAM, 24 MHz; USART1. */
+#define CPU_HZ 24000000U
+#define UART_IRQ 37
+#define BOARD_FLASH_SIZE 2048U

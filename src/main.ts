@@ -11,6 +11,9 @@ if (major < NODE_MAJOR_MIN) {
   process.exit(1);
 }
 
+// A report of Node on a crash would otherwise list the environment, and secrets may be in it.
+process.report.excludeEnv = true;
+
 // Loaded after the check, because an older Node would stop at their syntax without a word that helps.
 const { holdProcess, systemClock } = await import('./clock.ts');
 const { runCli } = await import('./cli/cli.ts');

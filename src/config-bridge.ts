@@ -1,5 +1,6 @@
 // The settings of the framing `bridge`, which devices with firmware-bridge speak: see docs/firmware.md.
 
+import { decodeRule } from './config-decode.ts';
 import { byDefault, duration, group, integer, list, map, optional, required, scalar, text } from './config-setting.ts';
 import { parseDurationOrNever, parseNodeName, parseTopicName, type Parsed } from './config-units.ts';
 
@@ -21,6 +22,14 @@ const commands = group({
   ),
   maxAge: byDefault(ageOrNever, '1m', 'A command that is older when it is read is not carried out.'),
   timeout: byDefault(duration(500, 60_000), '10s', 'How long a device has for its answer.'),
+});
+
+const channel = group({
+  channel: required(text('name or pattern', 64), "The channel's name, or a pattern in which `*` is anything.", 'env/*'),
+  topic: optional(topicName, 'that of the port', "The log's topic that its records go to.", 'climate'),
+  decode: optional(decodeRule, 'that of the port', 'What the bytes of its records become, as `decode` of the port.', {
+    struct: { fields: [{ name: 't', type: 'i16', scale: 0.01, unit: 'degC' }] },
+  }),
 });
 
 export const bridge = {
@@ -46,6 +55,11 @@ export const bridge = {
     'none',
     'A topic for the lines that devices print between frames. They are in the log of the node in any case.',
     'boiler.text',
+  ),
+  channels: byDefault(
+    list(channel),
+    [],
+    'Rules for some channels of the devices: the first that fits decides. All others are decoded as the port says.',
   ),
   window: byDefault(integer(1, 255), 64, 'Records that a device may send before the first of them has arrived.'),
   addresses: optional(

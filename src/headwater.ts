@@ -16,7 +16,7 @@ import {
 import { isHeadwaterError } from './errors.ts';
 import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
-import type { DoorStatus, Health, MirrorSummary, Status } from './http/status.ts';
+import type { DoorStatus, Health, MirrorSummary, PortSummary, Status } from './http/status.ts';
 import { openIntake } from './intake/intake.ts';
 import { parseRoute, type RouteRule } from './intake/routes.ts';
 import { openKafka } from './kafka/kafka.ts';
@@ -27,8 +27,9 @@ import { openMirrors, type MirrorConfig } from './mirror/mirror.ts';
 import { openMqtt } from './mqtt/mqtt.ts';
 import { isReadableByAll, readSecret, secretsIn, type Secret, type SecretEnvironment } from './secret.ts';
 import type { OpenPort } from './serial/port.ts';
-import { openSerial } from './serial/serial.ts';
-import { decodeProblems, portConfigs } from './serial/settings.ts';
+import { openSerial, type DeviceStatus } from './serial/serial.ts';
+import { decodeProblems } from './serial/decode-settings.ts';
+import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
 
@@ -181,6 +182,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       health: ready(),
       listening: addresses,
       doors: doors(),
+      serial: serial.status().map(portSummary),
       log: log.status(),
       mirrors: mirrors.status().map(mirrorSummary),
       rooms: {
@@ -313,6 +315,13 @@ function wrongField(rule: RouteRule): keyof RouteRule {
     if (mistakeIn(() => parseRoute(sound)) !== undefined) return field;
   }
   return 'headers';
+}
+
+function portSummary(port: DeviceStatus): PortSummary {
+  const { name, path, framing, state, records, bytes, received, overlong, invalid, openings, problems } = port;
+  const heard = port.heardMs === undefined ? {} : { heardSeconds: port.heardMs / 1000 };
+  const counts = { records, bytes, received, overlong, invalid, openings };
+  return { name, path, framing, state, sinceSeconds: port.sinceMs / 1000, ...counts, ...heard, problems };
 }
 
 function mirrorSummary(mirror: MirrorStatus): MirrorSummary {

@@ -6,18 +6,19 @@
 //
 // A frame and what becomes of it are one record with the same marks, so that whatever is exactly once stays so.
 
-import type { Decoder } from '../decode/decode.ts';
+import type { Decoded, Decoder } from '../decode/decode.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import { counter, type Metric } from '../metrics.ts';
+import { ruleOf, type DecodingConfig, type FrameRule } from './decode-settings.ts';
 import type { FramedRecord, Framing, FramingNeeds, FramingStatus } from './framing.ts';
 
 export interface DecodingStatus {
-  /** The rule in words. */
-  rule: string;
+  /** In words. */
+  rules: string[];
   decoded: number;
   /** Frames that did not fit the rule, and where they are. */
   undecoded: number;
-  failedTopic: string;
+  failedTopics: string[];
   /** Why the last one did not fit. */
   lastReason?: string;
   headings: number;
@@ -26,8 +27,12 @@ export interface DecodingStatus {
 }
 
 /** The framing that `open` makes, with its records decoded on their way. */
-export function withDecoding(decoder: Decoder, needs: FramingNeeds, open: (needs: FramingNeeds) => Framing): Framing {
-  const decoding = createDecoding(decoder, needs);
+export function withDecoding(
+  config: DecodingConfig,
+  needs: FramingNeeds,
+  open: (needs: FramingNeeds) => Framing,
+): Framing {
+  const decoding = createDecoding(config, needs);
   const framing = open({ ...needs, take: decoding.take });
 
   function status(): FramingStatus {
@@ -48,10 +53,18 @@ interface Decoding {
   status(): DecodingStatus;
 }
 
-function createDecoding(decoder: Decoder, { portName, trace, take }: FramingNeeds): Decoding {
-  const units: RecordHeader[] = decoder.units === undefined ? [] : [header('units', decoder.units)];
-  const rule = header('decode.rule', decoder.words);
-  const origin = { port: portName };
+/** A rule with its headers made ready. */
+interface ReadyRule extends FrameRule {
+  units: RecordHeader[];
+  words: RecordHeader[];
+}
+
+/** Devices name some 64 channels at a time; one that renames them for ever must not fill the memory. */
+const CHANNELS_MAX = 1024;
+
+function createDecoding(config: DecodingConfig, { portName, trace, take }: FramingNeeds): Decoding {
+  const ready = new Map<FrameRule, ReadyRule>([config, ...config.channels].map((rule) => [rule, readyRule(rule)]));
+  const byChannel = new Map<string | undefined, ReadyRule>();
   let decoded = 0;
   let undecoded = 0;
   let headings = 0;
@@ -63,15 +76,35 @@ function createDecoding(decoder: Decoder, { portName, trace, take }: FramingNeed
       take(record);
       return;
     }
+    const rule = ruleFor(record.channel);
+    const { decoder } = rule;
+    const { channel, topic = rule.topic } = record;
+    const routed = topic === undefined ? record : { ...record, topic };
+    if (decoder === undefined) {
+      take(routed);
+      return;
+    }
+    const origin = channel === undefined ? { port: portName } : { port: portName, channel };
     const result = decoder.decode(record.value, record.timestampMs, origin);
-    if (result.kind === 'misfit') setAside(record, result.reason);
-    else if (result.kind === 'record') handOn(record, result);
+    if (result.kind === 'misfit') setAside(record, rule, decoder, result.reason);
+    else if (result.kind === 'record') handOn(routed, rule, result);
     // What a device waits for, or what moves a mark, has to reach the card in some form.
-    else if (record.marks !== undefined || record.settled !== undefined) setAside(record, 'a line of headings');
+    else if (record.marks !== undefined || record.settled !== undefined)
+      setAside(record, rule, decoder, 'a line of headings');
     else headings += 1;
   }
 
-  function handOn(record: FramedRecord, { value, key, timestampMs, doubt }: Result): void {
+  function ruleFor(channel: string | undefined): ReadyRule {
+    let rule = byChannel.get(channel);
+    if (rule === undefined) {
+      rule = ready.get(ruleOf(config, channel))!;
+      if (byChannel.size >= CHANNELS_MAX) byChannel.clear();
+      byChannel.set(channel, rule);
+    }
+    return rule;
+  }
+
+  function handOn(record: FramedRecord, { units }: ReadyRule, { value, key, timestampMs, doubt }: Result): void {
     decoded += 1;
     const headers = record.headers === undefined ? units.slice() : [...record.headers, ...units];
     if (doubt !== undefined) {
@@ -88,22 +121,21 @@ function createDecoding(decoder: Decoder, { portName, trace, take }: FramingNeed
     });
   }
 
-  function setAside(record: FramedRecord, reason: string): void {
+  function setAside(record: FramedRecord, { words }: ReadyRule, { failedTopic }: Decoder, reason: string): void {
     undecoded += 1;
     lastReason = reason;
-    const fields = { port: portName, topic: decoder.failedTopic, reason };
-    trace.limited('a serial frame does not fit its rule and is set aside', fields);
-    const headers = [...(record.headers ?? []), rule, header('decode.reason', reason)];
-    take({ ...record, topic: decoder.failedTopic, headers });
+    trace.limited('a serial frame does not fit its rule', { port: portName, topic: failedTopic, reason });
+    const headers = [...(record.headers ?? []), ...words, header('decode.reason', reason)];
+    take({ ...record, topic: failedTopic, headers });
   }
 
   return {
     take: takeFrame,
     status: () => ({
-      rule: decoder.words,
+      rules: [config, ...config.channels].flatMap(({ decoder }) => decoder?.words ?? []),
       decoded,
       undecoded,
-      failedTopic: decoder.failedTopic,
+      failedTopics: failedTopicsOf(config),
       ...(lastReason !== undefined && { lastReason }),
       headings,
       doubtedTimes,
@@ -111,7 +143,18 @@ function createDecoding(decoder: Decoder, { portName, trace, take }: FramingNeed
   };
 }
 
-type Result = Extract<ReturnType<Decoder['decode']>, { kind: 'record' }>;
+type Result = Extract<Decoded, { kind: 'record' }>;
+
+function readyRule(rule: FrameRule): ReadyRule {
+  const { decoder } = rule;
+  const words = decoder === undefined ? [] : [header('decode.rule', decoder.words)];
+  return { ...rule, words, units: decoder?.units === undefined ? [] : [header('units', decoder.units)] };
+}
+
+function failedTopicsOf({ decoder, channels }: DecodingConfig): string[] {
+  const topics = [decoder, ...channels.map((rule) => rule.decoder)].flatMap((each) => each?.failedTopic ?? []);
+  return [...new Set(topics)];
+}
 
 function header(key: string, value: string): RecordHeader {
   return { key, value: Buffer.from(value) };

@@ -21,8 +21,9 @@ const FRAMINGS: { [K in FramingConfig['kind']]: Open<Extract<FramingConfig, { ki
 };
 
 /** The framing that `config` asks for, with the port's rule for decoding behind it. */
-export function openFraming(config: Pick<PortConfig, 'framing' | 'decoder'>, needs: FramingNeeds): Framing {
-  const { framing, decoder } = config;
+export function openFraming(config: Pick<PortConfig, 'framing' | 'decoding'>, needs: FramingNeeds): Framing {
+  const { framing, decoding } = config;
   const open = (inner: FramingNeeds): Framing => (FRAMINGS[framing.kind] as Open<FramingConfig>)(framing, inner);
-  return decoder === undefined ? open(needs) : withDecoding(decoder, needs, open);
+  const isPlain = decoding.decoder === undefined && decoding.channels.length === 0;
+  return isPlain ? open(needs) : withDecoding(decoding, needs, open);
 }

@@ -3,9 +3,9 @@
 
 import { basename } from 'node:path';
 import type { SerialPort } from '../config.ts';
-import { compileRule, type Decoder, type RuleProblem } from '../decode/decode.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { BridgeConfig } from './bridge/bridge.ts';
+import { decodingConfig, type DecodingConfig } from './decode-settings.ts';
 import type { FixedConfig, FrameConfig, LengthPrefixedConfig } from './frames.ts';
 import type { LinesConfig } from './line-framing.ts';
 import { modbusConfig, type ModbusConfig } from './modbus/settings.ts';
@@ -37,8 +37,7 @@ export interface PortConfig {
   topic: string;
   line: LineConfig;
   framing: FramingConfig;
-  /** Undefined: frames stay as they are. */
-  decoder: Decoder | undefined;
+  decoding: DecodingConfig;
 }
 
 /** One for each framing; `kind` is its word in the configuration. */
@@ -71,7 +70,7 @@ function portConfig(config: SerialPort): PortConfig {
     topic,
     line,
     framing: framingConfig(config),
-    decoder: decoderOf(config),
+    decoding: decodingConfig(config),
   };
 }
 
@@ -79,24 +78,6 @@ function nameOf({ path, usb }: { path?: string; usb?: UsbMatch }): string {
   if (path !== undefined || usb === undefined) return basename(path ?? '');
   const parts = [usb.vid, usb.pid, usb.serial, usb.interface].filter((part) => part !== undefined);
   return `usb-${parts.join('-')}`.replaceAll(/[^\w.-]/g, '-').slice(0, 100);
-}
-
-/** The mistakes in a port's rule for decoding, with their places below the port. */
-export function decodeProblems(config: SerialPort): RuleProblem[] {
-  const { problems } = compileDecode(config);
-  return problems.map(({ path, message }) => ({ path: ['decode', ...path], message }));
-}
-
-function compileDecode(config: SerialPort): ReturnType<typeof compileRule> {
-  const fixed = config.framing === 'fixed' ? { frameBytes: config.length } : {};
-  return compileRule(config.decode, { topic: config.topic, ...fixed });
-}
-
-function decoderOf(config: SerialPort): Decoder | undefined {
-  const { decoder, problems } = compileDecode(config);
-  const [first] = problems;
-  if (first !== undefined) throw invalid(config, `its decode is wrong: ${first.message}`);
-  return decoder;
 }
 
 type Word = SerialPort['framing'];

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { openIntake } from '../../src/intake/intake.ts';
 import type { FramedRecord, Framing, FramingNeeds } from '../../src/serial/framing.ts';
+import { fits, type DecodingConfig } from '../../src/serial/decode-settings.ts';
 import { withDecoding } from '../../src/serial/decoding.ts';
 import { openSerial, type Serial } from '../../src/serial/serial.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -99,7 +100,7 @@ test('a line that does not fit is in the side topic as it came, and says why', a
   expect(serial.status()[0]).toMatchObject({
     records: 2,
     invalid: 1,
-    details: { decoding: { decoded: 1, undecoded: 1, failedTopic: 'meter.undecoded', lastReason: reason } },
+    details: { decoding: { decoded: 1, undecoded: 1, failedTopics: ['meter.undecoded'], lastReason: reason } },
   });
   const counted = serial.metrics().find(({ name }) => name === 'serial_undecoded_total');
   expect(counted?.samples).toEqual([{ labels: { port: 'meter' }, value: 1 }]);
@@ -155,13 +156,13 @@ test('without a rule the bytes stay as they are', async () => {
 });
 
 /** What a framing's records become, as they are handed on. */
-function handedOn(...records: FramedRecord[]): FramedRecord[] {
+function handedOn(records: FramedRecord[], channels: DecodingConfig['channels'] = []): FramedRecord[] {
   const taken: FramedRecord[] = [];
   const clock = fakeClock();
   const trace = createTrace({ write: () => undefined, clock });
   const needs = { portName: 'p', clock, trace, take: (record: FramedRecord) => void taken.push(record) };
   let take: FramingNeeds['take'] | undefined;
-  withDecoding(decoderOf(CSV), needs as unknown as FramingNeeds, (inner) => {
+  withDecoding({ topic: undefined, decoder: decoderOf(CSV), channels }, needs as unknown as FramingNeeds, (inner) => {
     take = inner.take;
     return {} as Framing;
   });
@@ -173,11 +174,11 @@ test('marks, and who waits for the commit, go with the record whatever becomes o
   const settled = (): void => undefined;
   const marks: [string, Buffer][] = [['seq', Buffer.from('1')]];
   const frame = { timestampMs: 1, marks, settled };
-  const [good, bad, heading] = handedOn(
+  const [good, bad, heading] = handedOn([
     { ...frame, value: Buffer.from('a,1') },
     { ...frame, value: Buffer.from('a') },
     { ...frame, value: Buffer.from('id,t') },
-  );
+  ]);
   expect(good).toMatchObject({ marks, settled, key: Buffer.from('a') });
   expect(bad).toMatchObject({ marks, settled, topic: 'boiler.undecoded' });
   // A device that waits for an acknowledgement gets it: its line is kept, though it is no reading.
@@ -186,5 +187,42 @@ test('marks, and who waits for the commit, go with the record whatever becomes o
 
 test('what is no frame of the device is not decoded', () => {
   const gap = { value: Buffer.from('{"gap":3}'), timestampMs: 1, isDecoded: true };
-  expect(handedOn(gap)).toEqual([gap]);
+  expect(handedOn([gap])).toEqual([gap]);
+});
+
+test('a channel has its own rule, topic and side topic; the first pattern that fits decides', () => {
+  const decoder = decoderOf({ struct: { fields: [{ name: 't', type: 'i8' }] }, key: '{channel}' });
+  const channels = [
+    { pattern: 'env/raw', topic: 'raw', decoder: undefined },
+    { pattern: 'env/*', topic: 'climate', decoder },
+  ];
+  const frame = { value: Buffer.from([21]), timestampMs: 1 };
+  const [env, raw, other, bad] = handedOn(
+    [
+      { ...frame, channel: 'env/t1' },
+      { ...frame, channel: 'env/raw' },
+      { ...frame, channel: 'x', value: Buffer.from('a,1') },
+      { ...frame, channel: 'env/t2', value: Buffer.alloc(2) },
+    ],
+    channels,
+  );
+  expect(env).toMatchObject({ topic: 'climate', value: Buffer.from('{"t":21}'), key: Buffer.from('env/t1') });
+  expect(raw).toMatchObject({ topic: 'raw', value: frame.value });
+  expect(other).toMatchObject({ value: Buffer.from('{"id":"a","t":1}') });
+  expect(other?.topic).toBeUndefined();
+  expect(bad).toMatchObject({ topic: decoder.failedTopic, value: Buffer.alloc(2) });
+});
+
+test.each<[string, string, boolean]>([
+  ['env/t', 'env/t', true],
+  ['env/t', 'env/t1', false],
+  ['*', '', true],
+  ['env/*', 'env/', true],
+  ['env/*', 'en', false],
+  ['*/t', 'env/t', true],
+  ['a*b*c', 'a-bb-c', true],
+  ['a*b*c', 'acb', false],
+  ['ab*ba', 'aba', false],
+])('the pattern %s on %s: %s', (pattern, name, isFit) => {
+  expect(fits(pattern, name)).toBe(isFit);
 });

@@ -21,6 +21,28 @@ export interface DoorStatus {
   clients?: number;
 }
 
+/** A serial port. */
+export interface PortSummary {
+  name: string;
+  path: string;
+  framing: string;
+  /** `open`, or a word for what is wrong, such as `missing`. */
+  state: string;
+  sinceSeconds: number;
+  /** Taken in since the start, and bytes that came over the line. */
+  records: number;
+  bytes: number;
+  received: number;
+  /** Records that were too long, and what was not as it should be. */
+  overlong: number;
+  invalid: number;
+  openings: number;
+  /** How long ago the device was last heard; not there if it never was. */
+  heardSeconds?: number;
+  /** What needs somebody's attention, one sentence each. */
+  problems: string[];
+}
+
 /** A way out. */
 export interface MirrorSummary {
   name: string;
@@ -43,6 +65,7 @@ export interface Status {
   /** `host:port` of each door that is open. */
   listening: { mqtt?: string; kafka?: string; http?: string };
   doors: DoorStatus[];
+  serial: PortSummary[];
   log: LogStatus;
   mirrors: MirrorSummary[];
   /** Everything else, by room; its shape may change from version to version. */

@@ -19,6 +19,7 @@ import type { OpenPort, Port } from './port.ts';
 import type { PortConfig } from './settings.ts';
 import { createTaken, type TakenRecord } from './taken.ts';
 import { wordsOf, type UsbIdentity } from './usb.ts';
+import { problemsOf } from './words.ts';
 
 export interface DeviceStatus {
   name: string;
@@ -49,6 +50,8 @@ export interface DeviceStatus {
   /** How often the port was opened. */
   openings: number;
   lastError?: string;
+  /** What needs somebody's attention, one sentence each. */
+  problems: string[];
   /** What else the framing has to say. */
   details?: Record<string, unknown>;
 }
@@ -258,26 +261,30 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function status(): DeviceStatus {
-    const { overlong, invalid, details } = framing.status();
+    const { overlong, invalid, details, problems = [] } = framing.status();
     const nowMs = clock.monotonicMs();
+    const facts = {
+      state: link.state,
+      sinceMs: nowMs - sinceMs,
+      isPaused,
+      records,
+      received,
+      ...(heardAtMs !== undefined && { heardMs: nowMs - heardAtMs }),
+      overlong: overlong + refused,
+      invalid,
+      ...(lastError !== undefined && { lastError }),
+    };
     return {
       name: config.name,
       path,
       ...(known !== undefined && { usb: known }),
       framing: config.framing.kind,
-      state: link.state,
-      sinceMs: nowMs - sinceMs,
-      isPaused,
-      records,
+      ...facts,
       bytes,
-      received,
       sent,
-      ...(heardAtMs !== undefined && { heardMs: nowMs - heardAtMs }),
-      overlong: overlong + refused,
-      invalid,
       waitingBytes: taken.bytes(),
       openings,
-      ...(lastError !== undefined && { lastError }),
+      problems: [...problemsOf({ ...facts, isMaster: framing.isMaster === true }), ...problems],
       ...(details !== undefined && { details }),
     };
   }

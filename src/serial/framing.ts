@@ -73,6 +73,8 @@ export interface FramingStatus {
   overlong: number;
   /** Frames that were not as they should be: bad sums, wrong lengths, text that is no UTF-8. */
   invalid: number;
+  /** What needs somebody's attention, one short sentence each, such as a unit that does not answer. */
+  problems?: string[];
   /** What else there is to say, as it should stand in /status. Small: a device can't make it grow without a bound. */
   details?: Record<string, unknown>;
 }

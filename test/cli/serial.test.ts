@@ -101,6 +101,30 @@ test.each([
   expect(ran.code).toBe(code);
 });
 
+test('status shows each port in words', async () => {
+  const port = { name: 'boiler', path: PATH, framing: 'lines', sinceSeconds: 65, openings: 2, bytes: 9, received: 9 };
+  const serial = [
+    {
+      ...port,
+      state: 'lost',
+      records: 1,
+      overlong: 3,
+      invalid: 0,
+      heardSeconds: 61,
+      problems: ['lost for 1m 5s: gone'],
+    },
+  ];
+  const other = await openDoor({ status: () => ({ ...STATUS, serial }) });
+  const { out } = await run(['status', '--url', `http://127.0.0.1:${other.room.address.port}`]);
+  await other.room.close();
+  expect(out).toContain(`
+serial
+  PORT    FRAMING  HEARD      OVERLONG  INVALID  OPENINGS  DEVICE
+  boiler  lines    1m 1s ago         3        0         2  ${PATH}
+  ! boiler: lost for 1m 5s: gone
+`);
+});
+
 test('what is plugged in is listed with its user, and what is free with its lines to paste', async () => {
   const usb = { vid: '2341', pid: '0043', serial: 'A1', product: 'Arduino Uno' };
   const plugged: PluggedPort[] = [

@@ -15,6 +15,7 @@ export const STATUS: Status = {
   health: { ok: true, reasons: [] },
   listening: { mqtt: '127.0.0.1:1883' },
   doors: [{ name: 'mqtt', state: 'open', records: 600, bytes: 72_000, clients: 3 }],
+  serial: [],
   log: {
     topics: 1,
     partitions: 1,

@@ -133,12 +133,13 @@ test('a port that is held back does not end its frame by it', async () => {
 test('a device that is missing at start is opened when it comes, and again after it was unplugged', async () => {
   const { serial, ports, fake, clock } = await bench({}, false);
   expect(serial.status()[0]).toMatchObject({ state: 'missing', lastError: 'no such device' });
+  expect(serial.status()[0]?.problems).toEqual(['missing for 0s: no such device']);
   clock.advance(20_000);
   await settle();
   ports.plug(path);
   clock.advance(10_000);
   await settle();
-  expect(serial.status()[0]).toMatchObject({ state: 'open', openings: 1 });
+  expect(serial.status()[0]).toMatchObject({ state: 'open', openings: 1, problems: [] });
   ports.send(path, 'one\nunfini');
   ports.unplug(path);
   expect(serial.status()[0]).toMatchObject({ state: 'lost', lastError: 'unplugged' });

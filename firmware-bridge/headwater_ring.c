@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum { KIND_RECORD = 0x01, KIND_BOOT = 0x02, KIND_FREED = 0x04, KIND_EPOCH = 0x08, KIND_ERASED = 0xFF };
-enum { SECTOR_HEADER = 32, ENTRY_HEADER = 12, ENTRY_ROOM = 16, RESERVE = 8 /* entries of 16 bytes that only BOOT, FREED and EPOCH may use */ };
+enum { SECTOR_HEADER = 32, ENTRY_HEADER = 12, RESERVE = 4 /* entries at a sector's end that only FREED and EPOCH may use */ };
 
 #define MAGIC 0x31525748UL /* HWR1 */
 
@@ -47,6 +47,11 @@ static uint32_t granule(const hwr_t *ring) {
 
 static uint32_t rounded(const hwr_t *ring, uint32_t length) {
     return (length + granule(ring) - 1U) / granule(ring) * granule(ring);
+}
+
+/* Room of an entry without payload. */
+static uint32_t note_size(const hwr_t *ring) {
+    return rounded(ring, ENTRY_HEADER);
 }
 
 static uint32_t sector_count(const hwr_t *ring) {
@@ -108,12 +113,12 @@ static int read_entry(const hwr_t *ring, uint16_t sector, uint32_t at, entry_t *
 }
 
 static uint32_t entry_size(const hwr_t *ring, const entry_t *entry) {
-    return rounded(ring, ENTRY_HEADER) + rounded(ring, entry->length);
+    return note_size(ring) + rounded(ring, entry->length);
 }
 
 /* Whether the medium holds the entry's payload as its CRC says. Positive, 0, or negative if it can't be read. */
 static int is_sound(const hwr_t *ring, uint16_t sector, uint32_t at, uint32_t serial, uint32_t index, const entry_t *entry) {
-    uint32_t crc = entry_crc(serial, index, entry), place = at + rounded(ring, ENTRY_HEADER), left = entry->length;
+    uint32_t crc = entry_crc(serial, index, entry), place = at + note_size(ring), left = entry->length;
     if (place + left > ring->config->sector) return 0;
     while (left > 0) {
         uint8_t bytes[16];
@@ -201,7 +206,7 @@ static int append(hwr_t *ring, uint8_t kind, uint8_t channel, uint32_t time, con
     entry_bytes(bytes, &entry);
     ring->at = ring->config->sector;
     error = program(ring, at, bytes, ENTRY_HEADER);
-    if (error == HWB_OK && length > 0) error = program(ring, at + rounded(ring, ENTRY_HEADER), payload, length);
+    if (error == HWB_OK && length > 0) error = program(ring, at + note_size(ring), payload, length);
     if (error == HWB_OK) ring->at = at + entry_size(ring, &entry);
     return error;
 }
@@ -213,10 +218,10 @@ static int make_room(hwr_t *ring, uint32_t size, uint32_t reserve) {
 }
 
 static int put(hwr_t *ring, const hwb_record_t *record) {
-    uint32_t size = rounded(ring, ENTRY_HEADER) + rounded(ring, record->length);
+    uint32_t size = note_size(ring) + rounded(ring, record->length);
     int error;
-    if (SECTOR_HEADER + size + RESERVE * ENTRY_ROOM > ring->config->sector) return HWB_ERR_LENGTH;
-    error = make_room(ring, size + (ring->boot_known ? 0U : ENTRY_ROOM), RESERVE * ENTRY_ROOM);
+    if (SECTOR_HEADER + size + RESERVE * note_size(ring) > ring->config->sector) return HWB_ERR_LENGTH;
+    error = make_room(ring, size + (ring->boot_known ? 0U : note_size(ring)), RESERVE * note_size(ring));
     if (error == HWB_OK && !ring->boot_known) {
         error = append(ring, KIND_BOOT, ring->boot, 0, NULL, 0);
         if (error == HWB_OK) ring->boot_known = 1;
@@ -227,7 +232,7 @@ static int put(hwr_t *ring, const hwb_record_t *record) {
 }
 
 static int put_epoch(hwr_t *ring, uint32_t epoch) {
-    int error = make_room(ring, 2 * ENTRY_ROOM, 0);
+    int error = make_room(ring, 2U * note_size(ring), 0);
     if (error == HWB_OK && ring->written != ring->freed) error = append(ring, KIND_FREED, 0, ring->freed, NULL, 0);
     if (error < 0) return error;
     ring->written = ring->freed;
@@ -243,43 +248,39 @@ static int put_freed(hwr_t *ring, uint32_t count) {
     if (count > ring->index - ring->freed) count = ring->index - ring->freed;
     ring->freed += count;
     if (often == 0 || ring->freed - ring->written < often || ring->serial == 0) return HWB_OK;
-    if (ring->at + ENTRY_ROOM + RESERVE * ENTRY_ROOM > ring->config->sector) return HWB_OK;
+    if (ring->at + note_size(ring) + RESERVE * note_size(ring) > ring->config->sector) return HWB_OK;
     if (append(ring, KIND_FREED, 0, ring->freed, NULL, 0) == HWB_OK) ring->written = ring->freed;
     return HWB_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------ reading */
 
-/* Sets the reading place to the start of the sector `back` places before the head. */
-static int read_from(hwr_t *ring, uint32_t back, const sector_t *sector) {
-    ring->read_sector = sector_before(ring, back);
+/* Sets the reading place to the start of a sector. */
+static void read_from(hwr_t *ring, const sector_t *sector) {
+    ring->read_serial = sector->serial;
     ring->read_index = sector->index;
     ring->read_boot = sector->boot;
     ring->read_at = SECTOR_HEADER;
-    return HWB_OK;
 }
 
-static uint32_t places_back(const hwr_t *ring, uint16_t sector) {
-    return (ring->head + sector_count(ring) - sector) % sector_count(ring);
-}
-
-/* Moves the reading place to the last sector that begins at or before record `index`, if it is not there yet. */
+/* Moves the reading place to the last sector that begins at or before record `index`, if it is not there yet. A place in a sector that has been
+ * erased since is known by its serial. */
 static int seek_sector(hwr_t *ring, uint32_t index) {
-    uint32_t back = places_back(ring, ring->read_sector);
+    uint32_t back = ring->serial - ring->read_serial;
     sector_t sector;
     int found;
     if (back >= ring->used || beyond(index, ring->read_index) < 0) {
         back = ring->used - 1U;
         found = read_sector(ring, sector_before(ring, back), &sector);
         if (found <= 0) return found < 0 ? found : HWB_ERR_NONE;
-        read_from(ring, back, &sector);
+        read_from(ring, &sector);
     }
     while (back > 0) {
         found = read_sector(ring, sector_before(ring, back - 1U), &sector);
         if (found <= 0) return found < 0 ? found : HWB_ERR_NONE;
         if (beyond(sector.index, index) > 0) break;
         back--;
-        read_from(ring, back, &sector);
+        read_from(ring, &sector);
     }
     return HWB_OK;
 }
@@ -287,13 +288,13 @@ static int seek_sector(hwr_t *ring, uint32_t index) {
 /* The record `n` places after the oldest. HWB_ERR_NONE if its bytes are no longer what was written. */
 static int get(hwr_t *ring, uint32_t n, hwb_record_t *record) {
     uint32_t index = ring->freed + n, place;
-    uint16_t room = record->length;
-    sector_t sector;
+    uint16_t room = record->length, number;
     entry_t entry;
     int error = beyond(index, ring->index) >= 0 ? HWB_ERR_NONE : seek_sector(ring, index);
     if (error < 0) return error;
+    number = sector_before(ring, ring->serial - ring->read_serial);
     for (;;) {
-        if (read_entry(ring, ring->read_sector, ring->read_at, &entry) < 0) return HWB_ERR_STORE;
+        if (read_entry(ring, number, ring->read_at, &entry) < 0) return HWB_ERR_STORE;
         if (entry.kind == KIND_RECORD && ring->read_index == index) break;
         if (entry.kind == KIND_RECORD) ring->read_index++;
         else if (entry.kind == KIND_BOOT) ring->read_boot = entry.channel;
@@ -304,10 +305,9 @@ static int get(hwr_t *ring, uint32_t n, hwb_record_t *record) {
     record->channel = entry.channel;
     record->time = entry.time;
     record->boot = ring->read_boot;
-    error = read_sector(ring, ring->read_sector, &sector);
-    if (error > 0) error = is_sound(ring, ring->read_sector, ring->read_at, sector.serial, index, &entry);
+    error = is_sound(ring, number, ring->read_at, ring->read_serial, index, &entry);
     if (error <= 0) return error < 0 ? error : HWB_ERR_NONE;
-    place = address_of(ring, ring->read_sector) + ring->read_at + rounded(ring, ENTRY_HEADER);
+    place = address_of(ring, number) + ring->read_at + note_size(ring);
     if (entry.length == 0 || entry.length > room) return HWB_OK;
     return medium(ring, HWR_READ, place, record->data, entry.length);
 }
@@ -388,8 +388,7 @@ static int load(hwr_t *ring, hwb_stored_t *stored) {
     if (error < 0) return error;
     if (beyond(oldest, ring->freed) > 0) ring->freed = oldest;
     ring->written = ring->freed;
-    ring->read_sector = ring->head;
-    ring->read_index = ring->index + 1U; /* nowhere: the first seek begins at the oldest sector */
+    ring->read_serial = ring->serial - ring->used; /* nowhere: the first seek begins at the oldest sector */
     ring->boot++;
     ring->boot_known = 0;
     stored->epoch = ring->epoch;

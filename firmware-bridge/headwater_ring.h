@@ -36,7 +36,7 @@ typedef struct hwr_config {
     uint32_t size;
 
     /* Bytes that are erased at once, 256 and more, a multiple of 32. FRAM has none: choose so that the longest record takes at most a fourth. A
-     * record's payload is at most `sector` - 172 bytes. */
+     * record's payload is at most `sector` - 128 bytes. */
     uint32_t sector;
 
     /* Bytes that are programmed at once: 1, 2, 4, 8, or 16; 0 means 4. A place is programmed once between two erases. */
@@ -57,11 +57,11 @@ typedef struct hwr {
     uint32_t base;    /* index of the record with sequence 0 */
     uint32_t epoch;
     uint32_t at;      /* next free place in the sector that is being written */
+    uint32_t read_serial; /* where was read last: sector, record, place */
     uint32_t read_index;
     uint32_t read_at;
     uint16_t head;    /* number of the sector that is being written */
     uint16_t used;    /* sectors in use, up to the head */
-    uint16_t read_sector;
     uint8_t read_boot;
     uint8_t boot;
     uint8_t boot_known; /* the number of this start is on the medium */

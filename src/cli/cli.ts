@@ -225,6 +225,37 @@ function addSerial(program: Command, terminal: Terminal, setExitCode: SetExitCod
       const { sendSerial } = await import('./serial-send.ts');
       setExitCode(await sendSerial(port, data, options, terminal));
     });
+  addSerialDecode(serial, terminal, setExitCode);
+}
+
+interface DecodeFlags {
+  config?: string;
+  port?: string;
+  channel?: string;
+  text: boolean;
+  output: 'text' | 'json';
+}
+
+const FRAMES = `
+A frame is what stands between two delimiters, or behind a length: what the framing hands on. Exit code 1 if one does not
+fit. docs/serial-decoding.md says what a rule can be.
+`;
+
+function addSerialDecode(serial: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  serial
+    .command('decode')
+    .description("what a port's rule makes of some bytes, without a device or a node")
+    .argument('<frames...>', 'each one frame, in hex: "01 ff"')
+    .option('-c, --config <file>', 'the configuration with the rule, default HEADWATER_CONFIG')
+    .option('-p, --port <name>', 'the port, by its name or path; default: the only one')
+    .option('--channel <name>', 'the channel that the frames are of, on a port with firmware-bridge')
+    .option('-t, --text', 'the frames are text, not hex', false)
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', FRAMES + example('serial decode -c headwater.yaml -p meter "07 00 d2 04"'))
+    .action(async (frames: string[], options: DecodeFlags) => {
+      const { decodeSerial } = await import('./serial-decode.ts');
+      setExitCode(await decodeSerial(frames, options, terminal));
+    });
 }
 
 /** The options by which a command finds its node. */

@@ -17,6 +17,7 @@ export { monitorPort, sendToPort } from './alone.ts';
 export type { DeviceStatus } from './device.ts';
 export type { EventsPage } from './monitor.ts';
 export { listPlugged, type PluggedPort } from './plugged.ts';
+export { tryDecoding, type Trial } from './trial.ts';
 
 export interface SerialNeeds {
   ports: readonly SerialPort[];
@@ -155,6 +156,13 @@ function metricsOf(ports: DeviceStatus[]): Metric[] {
       'serial_openings_total',
       'How often the port was opened.',
       each((port) => port.openings),
+    ),
+    gauge(
+      'serial_silent_seconds',
+      'Time since the device was last heard; not there if it never was.',
+      ports.flatMap(({ name, heardMs }) => {
+        return heardMs === undefined ? [] : [{ labels: { port: name }, value: heardMs / 1000 }];
+      }),
     ),
     gauge(
       'serial_waiting_bytes',

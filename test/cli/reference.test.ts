@@ -18,6 +18,7 @@ const COMMANDS = [
   ['serial', 'list'],
   ['serial', 'monitor'],
   ['serial', 'send'],
+  ['serial', 'decode'],
 ];
 
 const HEAD = `# Command line

@@ -24,6 +24,8 @@ export interface Connection {
   hello: Hello;
   /** A keyed frame came: the device has the key. */
   isHeard: boolean;
+  /** What the last ACK said to have been received. */
+  ackedNext: number;
   /** First sequence that no window has allowed: nothing at or beyond it is taken, whatever a device thinks. */
   allowedEnd: number;
   /** Records beyond `next`, by sequence; at most the window. */

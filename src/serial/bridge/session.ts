@@ -201,6 +201,7 @@ class Turn {
       key: randomU32(random),
       hello,
       isHeard: false,
+      ackedNext: this.session.memory!.next,
       allowedEnd: (this.session.memory!.next + this.limits.window) >>> 0,
       held: new Map(),
       asked: new Map(),
@@ -244,7 +245,11 @@ class Turn {
     this.askForMissing();
     if (repeated > 0) this.outputs.push({ kind: 'repeated', count: repeated });
     if (beyond > 0) this.outputs.push({ kind: 'beyond', count: beyond });
-    this.connect({ ackDueAtMs: Math.min(this.connection!.ackDueAtMs, this.nowMs + ACK_DELAY_MS) });
+    // A device that may soon send nothing more is told at once.
+    const { ackedNext, ackDueAtMs } = this.connection!;
+    const taken = distance(ackedNext, this.session.memory!.next);
+    if (taken > 0 && taken * 2 >= this.limits.window) return this.acknowledge();
+    this.connect({ ackDueAtMs: Math.min(ackDueAtMs, this.nowMs + ACK_DELAY_MS) });
   }
 
   /** The record that is next; false if its channel has no name yet, which is asked for. */
@@ -343,6 +348,7 @@ class Turn {
     const { allowedEnd } = this.connection;
     this.connect({
       allowedEnd: distance(allowedEnd, end) > 0 ? end : allowedEnd,
+      ackedNext: next,
       ackDueAtMs: Infinity,
       ackSentAtMs: this.nowMs,
     });

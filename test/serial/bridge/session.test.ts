@@ -121,6 +121,12 @@ test('records are taken in order and acknowledged as received after 20 ms, as co
   expect(words.does({ kind: 'committed', epoch: 7, sequence: 11 })).toEqual([]);
 });
 
+test('a device that has used half of its window is told at once what has arrived', () => {
+  const words = connected();
+  expect(words.hears(data(0, 'a', 'b', 'c'))).toHaveLength(3);
+  expect(words.hears(data(3, 'd'))).toEqual(['take temp d -> 4', 'ACK 0 4 window 8']);
+});
+
 test('a commit of an epoch that is over acknowledges nothing', () => {
   const words = connected(10);
   expect(words.does({ kind: 'committed', epoch: 6, sequence: 12 })).toEqual([]);
@@ -159,10 +165,15 @@ test('a full host takes what its last window allowed, and nothing beyond', () =>
   words.limits.window = 0;
   expect(words.hears({ type: 'ping' })).toEqual(['ACK 0 0 window 0']);
   const texts = 'abcdefghij'.split('');
-  expect(words.hears(data(0, ...texts)).slice(-2)).toEqual(['take temp h -> 8', 'beyond 2']);
+  expect(words.hears(data(0, ...texts)).slice(-3)).toEqual(['take temp h -> 8', 'beyond 2', 'ACK 0 8 window 0']);
   words.limits.window = 2;
   expect(words.does({ kind: 'window' })).toEqual(['ACK 0 8 window 2']);
-  expect(words.hears(data(8, 'i', 'j', 'k'))).toEqual(['take temp i -> 9', 'take temp j -> 10', 'beyond 1']);
+  expect(words.hears(data(8, 'i', 'j', 'k'))).toEqual([
+    'take temp i -> 9',
+    'take temp j -> 10',
+    'beyond 1',
+    'ACK 0 10 window 2',
+  ]);
 });
 
 test('a channel without a name is asked for, and the record is not taken', () => {

@@ -3,7 +3,7 @@
 
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Connect, Login } from './connection.ts';
+import type { Connect, Hints, Login } from './connection.ts';
 import type { SaslConfig } from './login.ts';
 import { plainConnect } from './plain-connect.ts';
 import type { TlsConfig } from './tls-connect.ts';
@@ -13,6 +13,7 @@ export interface Access {
   login?: Login;
   /** An error of the socket in words. */
   explain: (error: unknown) => string;
+  hints: Hints;
 }
 
 export interface AccessConfig {
@@ -23,7 +24,9 @@ export interface AccessConfig {
 }
 
 export function createAccess({ name, tls, sasl }: AccessConfig, clock: Clock): Access {
-  const access: Access = { connect: plainConnect, explain: messageOf };
+  const access: Access = { connect: plainConnect, explain: messageOf, hints: {} };
+  if (tls === undefined) access.hints.tls = `is this its port for TLS? see mirror.${name}.tls`;
+  if (sasl === undefined) access.hints.login = `does it want a login? see mirror.${name}.sasl`;
   if (tls !== undefined) {
     let explain = messageOf;
     access.explain = (error) => explain(error);

@@ -25,6 +25,13 @@ export interface Target {
   port: number;
 }
 
+export interface Hints {
+  /** Before it has answered anything. */
+  tls?: string;
+  /** Before it has answered anything but ApiVersions. */
+  login?: string;
+}
+
 export interface ConnectionNeeds {
   target: Target;
   clientId: string;
@@ -35,6 +42,10 @@ export interface ConnectionNeeds {
   login?: Login | undefined;
   /** Words for an error of the socket. Default: its own. */
   explain?: ((error: unknown) => string) | undefined;
+  /** What to look at when a broker hangs up on a connection without TLS, or without a login. */
+  hints?: Hints | undefined;
+  /** Called once, at the first answer that is not the login's: the broker has taken this client for what it is. */
+  onAnswer?: () => void;
   /** Called once, when the connection has ended, whoever ended it. */
   onEnd: (error: HeadwaterError) => void;
 }
@@ -73,6 +84,7 @@ export async function openConnection(needs: ConnectionNeeds): Promise<Connection
   const where = `${needs.target.host}:${needs.target.port}`;
   const socket = await openSocket(needs, where);
   const versions = new Map<number, Versions>();
+  let isAnswered = false;
   let renewal: Timer | undefined;
   /** Set while a login is renewed: nothing else may be sent meanwhile. */
   let renewing: Promise<void> | undefined;
@@ -85,7 +97,10 @@ export async function openConnection(needs: ConnectionNeeds): Promise<Connection
     supports: (api) => commonVersion(versions, api) !== undefined,
     async request(api, message, timeoutMs) {
       while (renewing !== undefined) await renewing;
-      return ask(api, message, timeoutMs);
+      const answer = await ask(api, message, timeoutMs);
+      if (!isAnswered) needs.onAnswer?.();
+      isAnswered = true;
+      return answer;
     },
     end: (why) => wire.end(why),
   };
@@ -166,6 +181,7 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string, onEnd: ()
   const frames = new FrameSplitter(FRAME_BYTES_MAX);
   let correlationId = 0;
   let isOpen = true;
+  let answers = 0;
 
   function fail(error: HeadwaterError): void {
     if (!isOpen) return;
@@ -179,6 +195,11 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string, onEnd: ()
     needs.onEnd(error);
   }
 
+  function hint(): string {
+    const text = answers === 0 ? needs.hints?.tls : answers === 1 ? needs.hints?.login : undefined;
+    return text === undefined ? '' : ` (${text})`;
+  }
+
   function onFrame(frame: Buffer): void {
     const first = pending.shift();
     if (first === undefined || correlationIdOf(frame) !== first.correlationId) {
@@ -187,6 +208,7 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string, onEnd: ()
       return;
     }
     first.timer.cancel();
+    answers += 1;
     first.resolve(frame);
   }
 
@@ -194,12 +216,12 @@ function attach(socket: Socket, needs: ConnectionNeeds, where: string, onEnd: ()
     try {
       for (const frame of frames.push(chunk)) onFrame(frame);
     } catch (error) {
-      fail(unreachable(`${where} sent what is no answer: ${messageOf(error)}`, error));
+      fail(unreachable(`${where} sent what is no answer: ${messageOf(error)}${hint()}`, error));
     }
   });
   const explain = needs.explain ?? messageOf;
   socket.on('error', (error) => fail(unreachable(`${where}: ${explain(error)}`, error)));
-  socket.on('close', () => fail(unreachable(`${where} closed the connection`)));
+  socket.on('close', () => fail(unreachable(`${where} closed the connection${hint()}`)));
 
   if (socket.destroyed) fail(unreachable(`${where} closed the connection at once`));
 

@@ -95,11 +95,14 @@ export function openPeers(needs: PeersNeeds): Peers {
         clock,
         connectTimeoutMs: needs.connectTimeoutMs,
         onEnd: (error) => onEnd(peer, error),
+        // Not as soon as it is open: a broker that wants a login and gets none hangs up at the first question.
+        onAnswer: () => {
+          peer.backoff.reset();
+          onUp(peer);
+        },
       });
       if (closing.signal.aborted) connection.end('the client is closed');
       peer.connection = connection;
-      peer.backoff.reset();
-      onUp(peer);
       return connection;
     } catch (error) {
       delay(peer);

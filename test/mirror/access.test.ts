@@ -130,6 +130,23 @@ describe('a login', () => {
     expect(asked).toEqual([]);
   });
 
+  test('that is missing, or TLS that is, is guessed from how the broker hangs up, and not tried in a busy loop', async () => {
+    pair = await openPair({}, { login });
+    await pair.append('t', 1);
+    await pair.open();
+    const toldIs = (words: string) => () => pair.status().reason?.includes(words) === true;
+    await until('a guess', toldIs('closed the connection (does it want a login? see mirror.dc.sasl)'));
+    await until('three attempts', () => pair.broker.counts.get('Metadata')! >= 3);
+    expect(pair.status().state).toBe('down');
+    expect(pair.lines.filter((line) => line.includes('upstream is'))).toHaveLength(1);
+    await pair.remove();
+
+    pair = await openPair({}, { tls: server, login });
+    await pair.append('t', 1);
+    await pair.open();
+    await until('a guess', toldIs('(is this its port for TLS? see mirror.dc.tls)'));
+  });
+
   test('that runs out is renewed before, on the same connection, with the password of that time', async () => {
     login.lifetimeMs = 1_000;
     await given();

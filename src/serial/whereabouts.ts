@@ -33,7 +33,7 @@ export interface Place {
   usb: UsbIdentity | undefined;
 }
 
-/** The device that is wanted. `known`: what it was before, if it was open. Throws what the file system throws. */
+/** The device that is wanted. `known`: what was at its path before, if it was open. Throws what the file system throws. */
 export async function findDevice(
   wanted: Wanted,
   known: UsbIdentity | undefined,
@@ -44,9 +44,10 @@ export async function findDevice(
   const found = await lookAt(path);
   if (found === undefined) return { kind: 'missing', message: 'no such device' };
   const usb = await usbOf(found.rdev, roots.sys);
-  const expected = known ?? wanted.usb;
+  // Where it is said what is wanted, a spare part of the same kind is welcome.
   if (wanted.usb !== undefined && !fits(wanted.usb, usb)) return other(path, usb, wordsOf(wanted.usb));
-  if (known !== undefined && !fits(known, usb)) return other(path, usb, `${wordsOf(expected!)}, as before`);
+  const isSame = wanted.usb !== undefined || known === undefined || fits(known, usb);
+  if (!isSame) return other(path, usb, `${wordsOf(known)}, as before`);
   return { path, node: found.node, usb };
 }
 

@@ -252,6 +252,19 @@ test('a port is opened as it is set, at any baud', async () => {
   expect(termiosOf(pty.path)).toEqual({ speed: 74_880, stopBits: 2, xonxoff: true, hupcl: true });
 });
 
+test('what stands between silences is a record', async () => {
+  const pty = await plug();
+  const serial = await serve([{ path: pty.path, topic: 'gaps', framing: 'idle-gap', gap: '30ms' }]);
+  await isIn(serial, 'open');
+  const frames = Array.from({ length: 20 }, (_, index) => `frame ${index} `.padEnd(20 + index * 100, 'x'));
+  for (const [index, frame] of frames.entries()) {
+    await pty.write(frame);
+    await until('the silence is noticed', () => serial.status()[0]?.records === index + 1);
+  }
+  await serial.stopIntake();
+  expect(await values('gaps')).toEqual(frames);
+});
+
 test('HUPCL may be left off', async () => {
   const pty = await plug();
   await isIn(await serve([{ path: pty.path, topic: 't', hupcl: false, baud: 9600 }]), 'open');

@@ -57,6 +57,12 @@ test('a path that another device has taken since is not opened', async () => {
   });
 });
 
+test('where it is said what is wanted, another of the same kind may take its place', async () => {
+  const { vid, pid } = METER;
+  await sysfs.plug({ tty: 'ttyUSB0', ...METER, serial: 'M8' });
+  expect(await find({ usb: { vid, pid } }, METER)).toMatchObject({ path: dev('ttyUSB0') });
+});
+
 test('with a path and a USB device the device at the path must be that one', async () => {
   await sysfs.plug({ tty: 'ttyUSB0', ...METER });
   expect(await find({ path: dev('ttyUSB0'), usb: METER })).toMatchObject({ path: dev('ttyUSB0') });

@@ -384,7 +384,6 @@ static void finish(hwb_t *h) {
 static void make_hello(hwb_t *h, uint32_t now) {
     const hwb_config_t *config = h->config;
     h->tx_flags = 0;
-    h->nonce++;
     begin(h, config->address != 0 ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO);
     put(h, HWB_PROTOCOL_VERSION | HWB_PROTOCOL_VERSION << 8, 2);
     put(h, (config->address != 0 ? 1U : 0U) | (config->persist ? 2U : 0U) | (config->command_size > 0 ? 4U : 0U), 1);
@@ -405,14 +404,19 @@ static void make_hello(hwb_t *h, uint32_t now) {
 
 /* ------------------------------------------------------------------------------------------------ the session */
 
-/* No session, or no longer: HELLO as soon as possible, then each 250 ms, doubling. A command that the firmware has not taken is gone;
- * one that it has taken may not be answered in another session. */
+/* A command belongs to its session. One that the firmware has not taken is gone; one that it has taken may not be answered in another. */
+static void end_commands(hwb_t *h) {
+    h->command_id = 0;
+    h->command_state = h->command_state == COMMAND_TAKEN || h->command_state == COMMAND_ABANDONED ? COMMAND_ABANDONED : COMMAND_NONE;
+}
+
+/* No session, or no longer: HELLO as soon as possible, then each 250 ms, doubling. */
 static void disconnect(hwb_t *h) {
     h->state = HWB_WAITING;
     h->due = DUE_HELLO;
     h->timer = 0;
-    h->command_id = 0;
-    h->command_state = h->command_state == COMMAND_TAKEN || h->command_state == COMMAND_ABANDONED ? COMMAND_ABANDONED : COMMAND_NONE;
+    h->nonce++;
+    end_commands(h);
 }
 
 /* Numbers the records anew from 0; epoch 0 asks the host for one. A store without room for that loses its oldest records: better than all. */
@@ -431,13 +435,16 @@ static void renumber(hwb_t *h, uint32_t epoch) {
 }
 
 static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
-    uint32_t expected = take(fields + 14, 4);
-    if (expected - h->first > end_of(h) - h->first) {
+    uint32_t expected = take(fields + 14, 4), key = take(fields + 10, 4);
+    int is_known = expected - h->first <= end_of(h) - h->first;
+    if (h->state == HWB_CONNECTED && (key == h->key || !is_known)) return; /* the same once more, or an older one */
+    if (!is_known) {
         renumber(h, 0);
         return;
     }
     release(h, expected - h->first);
-    h->key = take(fields + 10, 4);
+    end_commands(h);
+    h->key = key;
     h->received = h->skipped = h->next = expected;
     h->missing = 0;
     memset(h->announced, 0, sizeof h->announced);
@@ -455,7 +462,7 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
 
 static void on_welcome(hwb_t *h, const uint8_t *fields, uint32_t now) {
     uint32_t epoch = take(fields + 6, 4);
-    if (h->state != HWB_WAITING || take(fields + 2, 4) != h->nonce) return;
+    if (take(fields + 2, 4) != h->nonce || (h->state == HWB_CONNECTED && fields[1] != WELCOME_SESSION)) return;
     if (fields[1] > WELCOME_EPOCH) {
         h->due = 0;
         h->timer_at = now;

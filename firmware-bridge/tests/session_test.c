@@ -122,7 +122,7 @@ static void hello_repeats(void) {
     CHECK_EQUAL(next(), 0);
     pass(10);
     CHECK_EQUAL(next(), HELLO);
-    CHECK(hello_nonce() != nonce);
+    CHECK_EQUAL(hello_nonce(), nonce);
     pass(500);
     CHECK_EQUAL(next(), HELLO);
     CHECK_EQUAL(next(), 0);
@@ -148,6 +148,35 @@ static void stale_welcome(void) {
     host_welcome(&line, 0, hello_nonce(), EPOCH, 0, 0);
     CHECK_EQUAL(hwb_poll(&device), HWB_WAITING);
     CHECK_EQUAL(next(), 0);
+}
+
+static void welcome_again(void) {
+    uint32_t nonce;
+    settled(8);
+    nonce = device.nonce;
+    say(1);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), DATA);
+    host_welcome(&line, 0, nonce, EPOCH, 1, 8);
+    CHECK_EQUAL(hwb_poll(&device), HWB_CONNECTED);
+    CHECK_EQUAL(next(), CHANNEL); /* in the new session's key */
+    CHECK_EQUAL(next(), DATA);
+    CHECK_EQUAL(sequence(), 1);
+    host_ack(&line, 2, 2, 8);
+    line.key--;
+    host_welcome(&line, 0, nonce, EPOCH, 1, 8); /* the same, doubled by the line */
+    host_welcome(&line, 0, nonce, EPOCH, 1, 8); /* and an older one */
+    line.key--;
+    CHECK_EQUAL(hwb_poll(&device), HWB_CONNECTED);
+    CHECK_EQUAL(device.epoch, EPOCH);
+    say(2);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), DATA);
+    CHECK_EQUAL(sequence(), 2);
+    host_who(&line);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK(hello_nonce() != nonce);
 }
 
 static void refused(void) {
@@ -822,8 +851,9 @@ static void longest_sections(void) {
 }
 
 int main(void) {
-    TEST("HELLO is repeated after 250 ms, doubling to 8 s, each with its own nonce", hello_repeats);
+    TEST("HELLO is repeated after 250 ms, doubling to 8 s, with its nonce", hello_repeats);
     TEST("a WELCOME to another HELLO or of another epoch is dropped", stale_welcome);
+    TEST("a WELCOME to a repeated HELLO begins the session anew", welcome_again);
     TEST("a refused device waits 8 s, or 60 s", refused);
     TEST("an epoch numbers the records anew", epoch_renumbers);
     TEST("an expected sequence that is not in the store makes the device ask for an epoch", expected_out_of_bounds);

@@ -115,7 +115,7 @@ static void hello(const frame_vector_t *v) {
     config.firmware = text(1, v->strings[2]);
     config.rx_size = (uint16_t)at(v, 11);
     device.boot = (uint8_t)at(v, 3);
-    device.nonce = at(v, 4) - 1;
+    device.nonce = at(v, 4);
     device.epoch = at(v, 5);
     device.first = at(v, 6);
     device.made = at(v, 7) - at(v, 6);

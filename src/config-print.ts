@@ -5,7 +5,7 @@ import type * as v from 'valibot';
 import { stringify } from 'yaml';
 import type { LoadedConfig } from './config.ts';
 import { configSchema } from './config-schema.ts';
-import { aboutOf, defaultOf, shapeOf } from './config-setting.ts';
+import { aboutOf, defaultOf, identityOf, shapeOf } from './config-setting.ts';
 import { isGiven, type ConfigPath } from './config-source.ts';
 import { formatBytes } from './config-units.ts';
 
@@ -100,7 +100,8 @@ function entriesLines(entries: Iterable<[string, v.GenericSchema]>, indent: stri
   for (const [name, inner] of entries) {
     const about = aboutOf(inner);
     lines.push(...wrap(`${about.doc ?? ''}${facts(inner)}`, `${indent}# `));
-    if (isLeafLike(inner) || about.sample !== undefined) lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
+    if (isLeafLike(inner) || about.sample !== undefined)
+      lines.push(`${indent}${name}: ${inline(about.sample ?? defaultOf(inner))}`);
     else lines.push(`${indent}${name}:`, ...bodyLines(inner, `${indent}  `));
   }
   return lines;
@@ -139,25 +140,33 @@ export function printReference(): string {
     'mistake of the configuration (exit code 78). See [security.md](security.md).',
     '',
   ];
-  tables(configSchema, '', lines);
+  tables(configSchema, '', { lines, printed: new Map() });
   return lines.join('\n');
 }
 
-function tables(schema: v.GenericSchema, prefix: string, lines: string[]): void {
+/** The reference while it is written. */
+interface Page {
+  lines: string[];
+  /** Where the settings of a group stand that occurs at several places. */
+  printed: Map<unknown, string>;
+}
+
+function tables(schema: v.GenericSchema, prefix: string, page: Page): void {
   const shape = shapeOf(schema);
   if (shape.kind === 'leaf') return;
-  if (shape.kind === 'list') return tables(shape.item, `${prefix}[]`, lines);
-  if (shape.kind === 'map') return tables(shape.value, `${prefix}.NAME`, lines);
+  if (shape.kind === 'list') return tables(shape.item, `${prefix}[]`, page);
+  if (shape.kind === 'map') return tables(shape.value, `${prefix}.NAME`, page);
   const { choice } = shape;
-  if (choice === undefined) return entryTables(shape.entries, prefix, lines);
-  entryTables(new Map(Object.entries(choice.common)), prefix, lines);
+  if (choice === undefined) return entryTables(shape.entries, prefix, page);
+  entryTables(new Map(Object.entries(choice.common)), prefix, page);
   for (const [name, own] of choice.of) {
-    lines.push(`### ${prefix} with \`${choice.key}: ${name}\``, '');
-    entryTables(new Map(Object.entries(own)), prefix, lines);
+    page.lines.push(`### ${prefix} with \`${choice.key}: ${name}\``, '');
+    entryTables(new Map(Object.entries(own)), prefix, page);
   }
 }
 
-function entryTables(entries: ReadonlyMap<string, v.GenericSchema>, prefix: string, lines: string[]): void {
+function entryTables(entries: ReadonlyMap<string, v.GenericSchema>, prefix: string, page: Page): void {
+  const { lines, printed } = page;
   const settings = [...entries].filter(([, inner]) => isLeafLike(inner));
   if (settings.length > 0) {
     lines.push('| setting | takes | default | |', '|---|---|---|---|');
@@ -168,7 +177,10 @@ function entryTables(entries: ReadonlyMap<string, v.GenericSchema>, prefix: stri
     if (isLeafLike(inner)) continue;
     const at = prefix === '' ? name : `${prefix}.${name}`;
     lines.push(`${prefix === '' ? '##' : '###'} ${at}`, '', aboutOf(inner).doc ?? '', '');
-    tables(inner, at, lines);
+    const known = printed.get(identityOf(inner));
+    printed.set(identityOf(inner), known ?? at);
+    if (known === undefined) tables(inner, at, page);
+    else lines.push(`Has the settings of \`${known}\`.`, '');
   }
 }
 

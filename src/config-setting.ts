@@ -214,6 +214,12 @@ export function shapeOf(schema: v.GenericSchema, input?: unknown): Shape {
   return { kind: 'leaf', fields: fields ?? [] };
 }
 
+/** The same for the same group of settings at several places, whatever is said about it there. */
+export function identityOf(schema: v.GenericSchema): unknown {
+  const { wrapped, group } = inside(schema);
+  return wrapped === undefined ? (group ?? schema) : identityOf(wrapped);
+}
+
 /** The default, as people write it; undefined where there is none. */
 export function defaultOf(schema: v.GenericSchema): unknown {
   return inside(schema).default;

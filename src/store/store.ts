@@ -123,7 +123,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
 
   const tables = await takeFolder(folder, clock, trace);
   const catalogue = await loadCatalogue(tables);
-  const readers = openReaders((id) => Segment.open(id, folderOf(id), writeBufferBytes), clock);
+  const readers = openReaders(openSegment, clock);
 
   const marks = new Map<string, Buffer>();
   const sealing: OpenSegment[] = [];
@@ -141,15 +141,25 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return join(segmentsFolder, id.toString(16).padStart(8, '0'));
   }
 
+  function openSegment(id: number): Promise<Segment> {
+    return Segment.open(id, folderOf(id), writeBufferBytes);
+  }
+
   async function recover(hooks: RecoverHooks): Promise<void> {
     carry = hooks.carry;
     await mkdir(segmentsFolder, { recursive: true });
     const unsealed = await findUnsealed(segmentsFolder, catalogue, trace, hooks.onLost);
     nextId = 1 + Math.max(0, ...unsealed, ...catalogue.sealed().map((each) => each.id));
     for (const id of unsealed) {
-      const found = await scanSegment(await Segment.open(id, folderOf(id), writeBufferBytes), hooks);
-      if (found === undefined) await rm(folderOf(id), { recursive: true });
-      else await becomeActive(found.open, found.commit);
+      const found = await scanSegment(await openSegment(id), hooks);
+      if (found === undefined) {
+        await rm(folderOf(id), { recursive: true });
+        continue;
+      }
+      // LevelDB keeps all that was read mapped into memory, for as long as it is open.
+      await found.open.segment.close();
+      found.open.segment = await openSegment(id);
+      await becomeActive(found.open, found.commit);
     }
     if (active === undefined) {
       await inheritMarks();
@@ -292,7 +302,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     await active.segment.close().catch(() => undefined);
     while (!closing.signal.aborted) {
       try {
-        active.segment = await Segment.open(id, folderOf(id), writeBufferBytes);
+        active.segment = await openSegment(id);
         return;
       } catch (error) {
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);

@@ -15,6 +15,7 @@ import { until } from '../parts/until.ts';
 import { run } from './run-cli.ts';
 
 const KAFKA = 'gurgling-kafka-4711';
+const RIGHT = 'gurgling-right-4711';
 const MQTT = 'gurgling-mqtt-4711';
 const TOKEN = 'gurgling-token-4711';
 /** What the client of MQTT and of HTTP tries in vain is nobody's business either. */
@@ -30,7 +31,7 @@ let printed: string;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'headwater-secrets-'));
-  broker = await startBroker({ tls: authority.issue({ subject: 'kafka-1' }), login: fakeLogin('pump-7', 'another') });
+  broker = await startBroker({ tls: authority.issue({ subject: 'kafka-1' }), login: fakeLogin('pump-7', RIGHT) });
   mkdirSync(join(folder, 'credentials'));
   printed = '';
 });
@@ -49,6 +50,7 @@ function write(name: string, text: string): string {
 
 function configOf(): string {
   const yaml = `
+node: { name: pump-7 }
 data: { dir: "${join(folder, 'data')}" }
 kafka: { listen: off }
 mqtt: { listen: "127.0.0.1:0", users: [{ name: sensor, password: { file: "${write('mqtt', MQTT)}" } }] }
@@ -84,12 +86,17 @@ async function returnCodeOf(port: number, password: string): Promise<number | un
   const client = await RawClient.dial(port);
   client.sendConnect({ username: 'sensor', password: Buffer.from(password) });
   const answer = await client.next('connack');
+  // One record that waits for the mirror.
+  if (password === MQTT) {
+    client.publish('plant/a/1', '{"t":21}');
+    await client.next('puback');
+  }
   client.hangUp();
   return answer.cmd === 'connack' ? answer.returnCode : undefined;
 }
 
 function expectNoSecret(text: string): void {
-  for (const secret of [KAFKA, MQTT, TOKEN, TRIED, KEY_LINE, Buffer.from(TOKEN).toString('base64')]) {
+  for (const secret of [KAFKA, RIGHT, MQTT, TOKEN, TRIED, KEY_LINE, Buffer.from(TOKEN).toString('base64')]) {
     expect(text.includes(secret), `${secret} in ${text.slice(0, 20_000)}`).toBe(false);
   }
 }
@@ -122,6 +129,14 @@ test('nothing that a node prints or answers has a secret in it, not even its rep
     () => report() !== undefined && readFileSync(join(folder, report()!), 'utf8').endsWith('}\n'),
   );
   expectNoSecret(readFileSync(join(folder, report()!), 'utf8'));
+  // The right password, put in place while it runs: what waited goes out.
+  write('credentials/kafka', RIGHT);
+  await until(
+    'a record upstream',
+    () => broker.records('pump-7.mqtt').length === 1,
+    30_000,
+    () => printed,
+  );
   child!.kill('SIGTERM');
   expect(await ended).toBe(0);
   expectNoSecret(printed);
@@ -148,12 +163,12 @@ test('secrets that are not there keep a node from starting: all of them at once,
   expect(await serve(config, { ...environment(), TEST_TOKEN: '' })).toBe(78);
   const told = printed.split('\n').filter((line) => line.startsWith('headwater: '));
   expect(told).toHaveLength(4);
-  expect(told[0]).toMatch(/headwater.yaml:4:\d+: mqtt.users\[0\].password: the secret \{file: .*mqtt\} is not there/);
-  expect(told[1]).toMatch(/headwater.yaml:5:\d+: http.token: the secret \{env: TEST_TOKEN\} is empty/);
+  expect(told[0]).toMatch(/headwater.yaml:5:\d+: mqtt.users\[0\].password: the secret \{file: .*mqtt\} is not there/);
+  expect(told[1]).toMatch(/headwater.yaml:6:\d+: http.token: the secret \{env: TEST_TOKEN\} is empty/);
   expect(printed).toMatch(
-    /headwater.yaml:11:\d+: mirror\[0\].sasl.password: the secret \{credential: kafka\} is empty/,
+    /headwater.yaml:12:\d+: mirror\[0\].sasl.password: the secret \{credential: kafka\} is empty/,
   );
-  expect(printed).toMatch(/headwater.yaml:10:\d+: mirror\[0\].tls.key: holds no private key in PEM/);
+  expect(printed).toMatch(/headwater.yaml:11:\d+: mirror\[0\].tls.key: holds no private key in PEM/);
   expectNoSecret(printed);
   expect(readdirSync(folder)).not.toContain('data');
 });

@@ -3,7 +3,7 @@
 // are in the form people write (`100ms`, `8GiB`); the schema's output is in plain numbers, named by unit in config.ts.
 
 import type * as v from 'valibot';
-import { byDefault, bytes, duration, flag, group, integer, list, listOfSome } from './config-setting.ts';
+import { byDefault, bytes, duration, flag, group, guarding, integer, list, listOfSome } from './config-setting.ts';
 import { map, oneOf, optional, required, scalar, section, text } from './config-setting.ts';
 import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
 import { sasl, tls, token, users } from './config-secret.ts';
@@ -80,10 +80,12 @@ const commit = section('How often the card is written. A sync wears a card by ab
 const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is on the card.', {
   listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
   insecure: insecure('publish and subscribe', ' without `users`'),
-  users: byDefault(
-    users,
-    [],
-    'Who may connect. Without any, everybody may who reaches the port. User names and passwords cross the network as they are.',
+  users: guarding(
+    byDefault(
+      users,
+      [],
+      'Who may connect. Without any, everybody may who reaches the port. User names and passwords cross the network as they are.',
+    ),
   ),
   packetMax: byDefault(
     bytes(1024, 1_000_000),
@@ -117,12 +119,14 @@ const http = section('Status page, health checks, metrics, and topics over REST.
     'Where browsers, Prometheus and the command line connect; `off` opens no port.',
   ),
   insecure: insecure('see the status, and read, write and delete every topic', ' without `token`'),
-  token: optional(
-    token,
-    'nobody is asked for one',
-    'What everybody must know who asks for anything but /health/live: as a bearer token, or as the password that a ' +
-      'browser asks for. It crosses the network as it is.',
-    { credential: 'http-token' },
+  token: guarding(
+    optional(
+      token,
+      'nobody is asked for one',
+      'What everybody must know who asks for anything but /health/live: as a bearer token, or as the password that a ' +
+        'browser asks for. It crosses the network as it is.',
+      { credential: 'http-token' },
+    ),
   ),
   hosts: byDefault(
     list(text('host name', 253)),
@@ -201,8 +205,8 @@ const mirror = group({
     'What to do when the topic upstream was made anew: wait for somebody to decide, `continue` with what was not sent ' +
       'yet, or `restart` with all that is kept here.',
   ),
-  tls: optional(tls, 'plain TCP', 'TLS to the brokers. `{}` is enough where the system trusts them.'),
-  sasl: optional(sasl, 'no login', 'The login that the brokers ask for.'),
+  tls: guarding(optional(tls, 'plain TCP', 'TLS to the brokers. `{}` is enough where the system trusts them.')),
+  sasl: guarding(optional(sasl, 'no login', 'The login that the brokers ask for.')),
   create: section('Topics that are missing upstream.', {
     allowed: byDefault(flag, true, 'Creates them; otherwise their partitions wait until somebody does.'),
     replicationFactor: byDefault(

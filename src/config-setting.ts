@@ -152,6 +152,15 @@ export function leafOf<const S extends v.GenericSchema>(schema: S, fields: reado
   return Object.assign(schema, { fields });
 }
 
+/** The same schema, for which a name with nothing behind it is a mistake: as if it were not there would be less safe. */
+export function guarding<const S extends v.GenericSchema>(schema: S): S {
+  return Object.assign(schema, { isGuarding: true });
+}
+
+export function isGuarding(schema: v.GenericSchema): boolean {
+  return inside(schema).isGuarding === true;
+}
+
 /** Settings under names that people choose. */
 export function map<const S extends v.GenericSchema>(value: S) {
   return v.record(v.string(), value, notOf('a group of settings'));
@@ -192,6 +201,8 @@ interface Introspected {
   choice?: Choice;
   /** See `leafOf`. */
   fields?: readonly string[];
+  /** See `guarding`. */
+  isGuarding?: boolean;
 }
 
 function inside(schema: v.GenericSchema): Introspected {

@@ -4,7 +4,7 @@
 import * as v from 'valibot';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import { parse as parseYaml } from 'yaml';
-import { shapeOf } from './config-setting.ts';
+import { isGuarding, shapeOf } from './config-setting.ts';
 import { nearest } from './config-units.ts';
 import { messageOf } from './errors.ts';
 
@@ -66,7 +66,7 @@ export function readSource(
     problems.push({ path: [], message: firstLine(error.message), at: `${name}:${line}:${col}` });
   }
   const written = document === undefined ? treeOf(from) : toTree(document, name, problems);
-  const tree = withoutNulls(written ?? {});
+  const tree = withoutNulls(written ?? {}, schema);
   const overrides = new Map<string, string>();
   const isReadable = problems.length === 0;
   if (isReadable) overlay(tree, env, schema, overrides, problems);
@@ -133,12 +133,22 @@ function firstLine(message: string): string {
   return line.replace(/^(Unresolved (?:alias|tag)[^:]*):.*$/, '$1');
 }
 
-/** A name with nothing behind it (`mqtt:` with every line below it commented out) is the same as no name. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
+/** A name with nothing behind it (`mqtt:` with every line below it commented out) is the same as no name, see `guarding`. */
+function withoutNulls(value: unknown, schema: v.GenericSchema | undefined): unknown {
+  const shape = schema === undefined ? undefined : shapeOf(schema, value ?? undefined);
+  if (Array.isArray(value)) {
+    const item = shape?.kind === 'list' ? shape.item : undefined;
+    return value.map((inner) => withoutNulls(inner, item));
+  }
   if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([, inner]) => inner !== null);
-  return Object.fromEntries(entries.map(([key, inner]) => [key, withoutNulls(inner)]));
+  const schemaOf = (key: string): v.GenericSchema | undefined => {
+    if (shape?.kind === 'group') return shape.entries.get(key);
+    return shape?.kind === 'map' ? shape.value : undefined;
+  };
+  const entries = Object.entries(value)
+    .map(([key, inner]) => ({ key, inner: inner as unknown, known: schemaOf(key) }))
+    .filter(({ inner, known }) => inner !== null || (known !== undefined && isGuarding(known)));
+  return Object.fromEntries(entries.map(({ key, inner, known }) => [key, withoutNulls(inner, known)]));
 }
 
 interface FoundNode {

@@ -127,6 +127,17 @@ describe('in the configuration', () => {
     expect(mistakesOf({ text: plain('').replace('sasl:', 'tls: {}, sasl:') })).toEqual([]);
   });
 
+  test.each([
+    ['mirror: [{ name: dc, bootstrap: ["k:1"], tls: }]', 'mirror[0].tls must be a group of settings, not null'],
+    ['mirror: [{ name: dc, bootstrap: ["k:1"], sasl: }]', 'mirror[0].sasl must be a group of settings, not null'],
+    ['mqtt: { insecure: true, users: }', 'mqtt.users must be a list, not null'],
+    ['http: { insecure: true, token: }', 'http.token must not stand here itself'],
+  ])('%s is not taken for less protection', (text, words) => {
+    const mistakes = mistakesOf({ text });
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]).toContain(words);
+  });
+
   test('a certificate without a key is a mistake', () => {
     expect(mistakesOf({ text: 'mirror: [{ name: dc, bootstrap: ["k:1"], tls: { cert: /c.pem } }]' })).toEqual([
       'headwater.yaml:1:47: mirror[0].tls has no key: cert and key go together',

@@ -1,8 +1,7 @@
-// One serial device at work: drives its link, lets its framing make records of what comes, and hands them in. Reading
-// stops while the intake is full or too many of this port's records wait for their commit; the device then waits in the
+// One serial device at work: its framing makes records of what comes, and they are handed in. Reading stops while the intake is full or too many of this port's records wait for their commit; the device then waits in the
 // kernel's buffer.
 
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { FollowCommands } from '../commands/commands.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { RecordHeader } from '../formats/batch.ts';
@@ -11,25 +10,17 @@ import type { Commit } from '../log/log.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import type { DeviceMemory } from './bridge/memory.ts';
+import { openConnection, type ConnectionStatus } from './connection.ts';
 import type { FramedRecord } from './framing.ts';
 import { openFraming } from './framings.ts';
 import { createMonitor, type Monitor } from './monitor.ts';
-import { FIRST_LINK, step, type LinkAction, type LinkInput, type LinkState } from './link.ts';
 import type { OpenPort, Port } from './port.ts';
 import type { PortConfig } from './settings.ts';
 import { createTaken, type TakenRecord } from './taken.ts';
-import { wordsOf, type UsbIdentity } from './usb.ts';
 import { problemsOf } from './words.ts';
 
-export interface DeviceStatus {
+export interface DeviceStatus extends ConnectionStatus {
   name: string;
-  /** Where it is, or, of a USB device that was not found yet, what it is. */
-  path: string;
-  /** The USB device that it is, or was when it was last open. */
-  usb?: UsbIdentity;
-  state: LinkState;
-  /** How long it has been in this state. */
-  sinceMs: number;
   framing: string;
   /** True while reading is held back. */
   isPaused: boolean;
@@ -47,9 +38,6 @@ export interface DeviceStatus {
   invalid: number;
   /** Bytes that wait for their commit. */
   waitingBytes: number;
-  /** How often the port was opened. */
-  openings: number;
-  lastError?: string;
   /** What needs somebody's attention, one sentence each. */
   problems: string[];
   /** What else the framing has to say. */
@@ -108,14 +96,6 @@ export function openDevice(needs: DeviceNeeds): Device {
   const taken = createTaken({ accept, clock, bytesMax: TAKEN_BYTES_MAX, onFailure });
   const stopping = new AbortController();
   const monitor = createMonitor(clock);
-  let link = FIRST_LINK;
-  let sinceMs = clock.monotonicMs();
-  let port: Port | undefined;
-  let path = config.path ?? (config.usb === undefined ? '' : wordsOf(config.usb));
-  let known: UsbIdentity | undefined;
-  let attempt: Promise<void> | undefined;
-  let closing: Promise<void> | undefined;
-  let due: Timer | undefined;
   let isPaused = false;
   let records = 0;
   let bytes = 0;
@@ -123,71 +103,18 @@ export function openDevice(needs: DeviceNeeds): Device {
   let sent = 0;
   let heardAtMs: number | undefined;
   let refused = 0;
-  let openings = 0;
-  let lastError: string | undefined;
+  /** What keeps records from the card, as long as it does. */
+  let failure: string | undefined;
 
-  function move(input: LinkInput, reason?: string): void {
-    const before = link.state;
-    const { link: next, action } = step(link, input, needs.random());
-    link = next;
-    if (reason !== undefined) lastError = reason;
-    if (before !== link.state) {
-      sinceMs = clock.monotonicMs();
-      tell(before);
-      showState(reason);
-    }
-    act(action);
-  }
-
-  /** One line a change that matters: not for each attempt while a device stays away. */
-  function tell(before: LinkState): void {
-    const fields = { port: config.name, path };
-    if (link.state === 'open') trace.info('serial port is open', fields);
-    else if (link.state === 'lost') trace.warn('serial port is lost', { ...fields, reason: lastError });
-    else if (before === 'opening' && link.failures === 1) {
-      trace.warn('serial port cannot be opened, trying on', { ...fields, reason: lastError });
-    }
-  }
-
-  function showState(reason: string | undefined): void {
+  function onState(state: string, reason: string | undefined): void {
     if (!monitor.isOn()) return;
-    const { state } = link;
     monitor.add({ atMs: clock.wallMs(), kind: 'state', state, ...(reason !== undefined && { reason }) });
   }
 
-  function act(action: LinkAction): void {
-    if (action.kind === 'open') attempt = tryToOpen();
-    else if (action.kind === 'wait') due = clock.after(action.delayMs, () => move('due'));
-    else if (action.kind === 'shut') shut();
-  }
-
-  async function tryToOpen(): Promise<void> {
-    const opened = await needs.openPort(config, { onData, onLost, onDrained: () => framing.drained?.() }, clock, known);
-    if ('kind' in opened) {
-      move(opened.kind, opened.message);
-      return;
-    }
-    port = opened;
-    path = opened.path;
-    known ??= opened.usb;
-    openings += 1;
-    move('opened');
-    if (link.state !== 'open') return;
+  function onOpened(port: Port): void {
     if (isPaused && framing.pacesItself !== true) port.pause();
     framing.opened();
     throttle();
-  }
-
-  function shut(): void {
-    due?.cancel();
-    closing = port?.close();
-    port = undefined;
-  }
-
-  function onLost(reason: string): void {
-    port = undefined;
-    framing.lost();
-    move('lost', reason);
   }
 
   function onData(chunk: Buffer): void {
@@ -200,7 +127,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function write(data: Buffer): boolean {
-    if (link.state !== 'open' || port?.write(data) !== true) return false;
+    if (connection.port()?.write(data) !== true) return false;
     sent += data.length;
     if (monitor.isOn()) monitor.add({ atMs: clock.wallMs(), kind: 'sent', data });
     return true;
@@ -208,7 +135,8 @@ export function openDevice(needs: DeviceNeeds): Device {
 
   function send(data: Buffer): string | undefined {
     if (framing.isMaster === true) return `framing: ${config.framing.kind} speaks to this device by itself`;
-    if (link.state !== 'open') return `the port is ${link.state}${lastError === undefined ? '' : `: ${lastError}`}`;
+    const { state, lastError } = connection.status();
+    if (state !== 'open') return `the port is ${state}${lastError === undefined ? '' : `: ${lastError}`}`;
     return write(data) ? undefined : 'too many bytes wait to be sent';
   }
 
@@ -239,14 +167,14 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function onFailure(error: unknown): void {
-    lastError = messageOf(error);
-    trace.limited('serial records wait to be handed in again', { port: config.name, reason: lastError });
+    failure = messageOf(error);
+    trace.limited('serial records wait to be handed in again', { port: config.name, reason: failure });
   }
 
   function throttle(): void {
     if (isPaused || !(taken.isFull() || intake.isFull())) return;
     isPaused = true;
-    if (framing.pacesItself !== true) port?.pause();
+    if (framing.pacesItself !== true) connection.port()?.pause();
     void resumeWhenRoom();
   }
 
@@ -256,40 +184,48 @@ export function openDevice(needs: DeviceNeeds): Device {
       await intake.whenRoom(stopping.signal);
     } while (taken.isFull());
     isPaused = false;
-    port?.resume();
+    connection.port()?.resume();
     framing.room?.();
   }
 
   function status(): DeviceStatus {
     const { overlong, invalid, details, problems = [] } = framing.status();
-    const nowMs = clock.monotonicMs();
+    const waitingBytes = taken.bytes();
     const facts = {
-      state: link.state,
-      sinceMs: nowMs - sinceMs,
+      ...connection.status(),
+      ...(waitingBytes > 0 && failure !== undefined && { lastError: failure }),
       isPaused,
       records,
       received,
-      ...(heardAtMs !== undefined && { heardMs: nowMs - heardAtMs }),
+      ...(heardAtMs !== undefined && { heardMs: clock.monotonicMs() - heardAtMs }),
       overlong: overlong + refused,
       invalid,
-      ...(lastError !== undefined && { lastError }),
     };
     return {
       name: config.name,
-      path,
-      ...(known !== undefined && { usb: known }),
       framing: config.framing.kind,
       ...facts,
       bytes,
       sent,
-      waitingBytes: taken.bytes(),
-      openings,
+      waitingBytes,
       problems: [...problemsOf({ ...facts, isMaster: framing.isMaster === true }), ...problems],
       ...(details !== undefined && { details }),
     };
   }
 
-  attempt = tryToOpen();
+  const { openPort, random } = needs;
+  const connection = openConnection({
+    config,
+    openPort,
+    clock,
+    trace,
+    random,
+    onOpened,
+    onData,
+    onDrained: () => framing.drained?.(),
+    onLost: () => framing.lost(),
+    onState,
+  });
   return {
     monitor,
     send,
@@ -297,11 +233,10 @@ export function openDevice(needs: DeviceNeeds): Device {
     metrics: () => framing.metrics?.() ?? [],
     async stop() {
       stopping.abort();
-      move('stop');
+      const stopped = connection.stop();
       framing.stop();
       monitor.close();
-      await attempt;
-      await closing;
+      await stopped;
     },
     whenCommitted: () => taken.whenEmpty(),
     close: () => taken.close(),

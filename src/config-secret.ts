@@ -40,7 +40,7 @@ export const tls = group({
   ca: optional(
     path,
     'those that the system trusts',
-    "The certificates, in PEM, of the authorities that may have signed the brokers'.",
+    "The certificates, in PEM, of the authorities that may have signed the brokers'. Those of the system take 12 MB of memory.",
     '/etc/headwater/ca.pem',
   ),
   cert: optional(

@@ -1,6 +1,7 @@
-// Who may ask. With a token, everything but /health/live is for those who know it. Whether or not there is one, a page of the internet must not be able to use the browser of somebody
-// on the site as its messenger: requests are answered only for names of this machine (DNS rebinding makes another name
-// lead here), and changes are refused that a page of another origin caused.
+// Who may ask. With a token, everything but /health/live is for those who know it. With or without one, a page of the
+// internet must not be able to use the browser of somebody on the site as its messenger: requests are answered only for
+// names of this machine (DNS rebinding makes another name lead here), and changes are refused that a page of another
+// origin caused.
 
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';

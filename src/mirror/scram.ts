@@ -20,7 +20,7 @@ const derive = promisify(pbkdf2);
 
 /** Fewer make the password guessable from one login that was listened to. Kafka stores no fewer. */
 const ITERATIONS_MIN = 4096;
-/** More would let a server that is none occupy this node: this many take a Pi about half a second. Kafka's own limit is 16,384. */
+/** More would let a server that is none occupy this node: this many take a PC 40 ms of another thread. Kafka stores at most 16,384. */
 const ITERATIONS_MAX = 100_000;
 const MESSAGE_LENGTH_MAX = 4096;
 const NONCE_BYTES = 24;

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Status } from '../../src/http/status.ts';
 import { startBroker, type FakeBroker } from '../fakes/broker.ts';
 import { fakeLogin } from '../fakes/login.ts';
 import { ask } from '../http/open-http.ts';
@@ -122,6 +123,10 @@ test('nothing that a node prints or answers has a secret in it, not even its rep
     expect(status === 200 || path === '/none').toBe(true);
     expectNoSecret(text + JSON.stringify(headers));
   }
+  const { json } = await ask(httpPort, '/status', { headers: { authorization: `Bearer ${TOKEN}` } });
+  expect((json as Status).mirrors).toMatchObject([
+    { name: 'dc', state: 'refused', problems: [expect.stringContaining('check mirror.dc.sasl')] },
+  ]);
   child!.kill('SIGUSR2');
   const report = (): string | undefined => readdirSync(folder).find((name) => name.startsWith('report.'));
   await until(

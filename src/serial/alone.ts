@@ -92,7 +92,9 @@ const GAP_BYTES_MAX = 64 * 1024;
 
 function listening(config: PortConfig): PortConfig {
   if (LISTENERS.has(config.framing.kind)) return config;
-  return { ...config, framing: { kind: 'idle-gap', idleMs: GAP_MS, frameBytesMax: GAP_BYTES_MAX, overlong: 'cut' } };
+  const framing = { kind: 'idle-gap', idleMs: GAP_MS, frameBytesMax: GAP_BYTES_MAX, overlong: 'cut' } as const;
+  // Rules for decoding are for the frames of the framing, not for what stands between silences.
+  return { ...config, framing, decoding: { topic: undefined, decoder: undefined, channels: [] } };
 }
 
 function configOf(port: SerialPort): PortConfig {

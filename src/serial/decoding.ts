@@ -37,8 +37,16 @@ export function withDecoding(
 
   function status(): FramingStatus {
     const inner = framing.status();
-    const invalid = inner.invalid + decoding.status().undecoded;
-    return { ...inner, invalid, details: { ...inner.details, decoding: decoding.status() } };
+    const own = decoding.status();
+    const { decoded, undecoded, lastReason } = own;
+    const isMisfit = decoded === 0 && undecoded > 0;
+    const problem = `none of ${undecoded} frames fits the rule for decoding: ${lastReason}`;
+    return {
+      ...inner,
+      invalid: inner.invalid + undecoded,
+      problems: [...(inner.problems ?? []), ...(isMisfit ? [problem] : [])],
+      details: { ...inner.details, decoding: own },
+    };
   }
 
   return {

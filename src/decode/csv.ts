@@ -36,7 +36,7 @@ export function compileCsv(rule: CsvRule, problems: RuleProblem[]): Body<ReadCsv
     const cells = split(text);
     if (cells instanceof Misfit) return cells;
     if (cells.length < columns.length || (cells.length > columns.length && longer === 'refuse')) {
-      return new Misfit(`the line has ${cells.length} columns and should have ${columns.length}: ${excerpt(text)}`);
+      return new Misfit(`the line has ${count(cells.length)} and should have ${columns.length}: ${excerpt(text)}`);
     }
     const written: (string | undefined)[] = [];
     for (let index = 0; index < writers.length; index += 1) {
@@ -74,6 +74,10 @@ export function compileCsv(rule: CsvRule, problems: RuleProblem[]): Body<ReadCsv
     names,
     units: Object.fromEntries(withUnit.map(({ name = '', unit = '' }) => [name, unit])),
   };
+}
+
+function count(columns: number): string {
+  return columns === 1 ? '1 column' : `${columns} columns`;
 }
 
 function checkRule({ columns, separator, decimal, quote }: CsvRule, problems: RuleProblem[]): void {

@@ -61,7 +61,7 @@ test.each<[unknown, string, string]>([
   [cell({}, { decimal: ',', separator: ';' }), '1.234,5', '<column 1, x, is "1.234,5", which is no number>'],
   [csv(), '"a,1', '<a quote is opened and not closed: "\\"a,1">'],
   [csv(), '"a"b,1', '<something follows a closing quote: "\\"b,1">'],
-  [csv(), 'a', '<the line has 1 columns and should have 2: "a">'],
+  [csv(), 'a', '<the line has 1 column and should have 2: "a">'],
   ['utf8', 'grün', 'grün'],
 ])('%j makes of %j %s', (rule, line, value) => {
   expect(valueOf(rule, line)).toBe(value);

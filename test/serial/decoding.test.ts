@@ -109,7 +109,7 @@ test('a line that does not fit is in the side topic as it came, and says why', a
 test('a rule that fits nothing at all is a problem in the status, and no longer once something fits', async () => {
   const { serial, send } = await bench({ decode: CSV });
   send('x\ny\n');
-  const problem = 'none of 2 frames fits the rule for decoding: the line has 1 columns and should have 2: "y"';
+  const problem = 'none of 2 frames fits the rule for decoding: the line has 1 column and should have 2: "y"';
   expect(serial.status()[0]?.problems).toContain(problem);
   send('a,1\n');
   expect(serial.status()[0]?.problems).not.toContainEqual(expect.stringContaining('none of'));

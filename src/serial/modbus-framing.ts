@@ -13,7 +13,7 @@ import type { Timer } from '../clock.ts';
 import type { Command, Following, Outcome } from '../commands/commands.ts';
 import type { Metric } from '../metrics.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
-import { exceptionWord, unitMetrics } from './modbus/counts.ts';
+import { exceptionWord, problemsOf, unitMetrics } from './modbus/counts.ts';
 import { FIRST_LINE, readyMs, step, wakeMs, type LineInput, type LineOutput, type Result } from './modbus/line.ts';
 import { echoOf, orderOf, outcomeOf, type Write } from './modbus/orders.ts';
 import { pollsOf, type Poll } from './modbus/polls.ts';
@@ -82,7 +82,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   /** Sends the next request, if there is one; returns when to look again. */
   function sendNext(nowMs: number): number | undefined {
     const pollAtMs = (id: number): number => units.of(id).health.pollMs;
-    // The port is not read meanwhile, so no answer would be seen; room() goes on.
+    // room() goes on.
     if (needs.isFull()) return undefined;
     const choice = choose(slots, dues, nowMs, pollAtMs, (id) => units.of(id).askedMs);
     const at = writes.findIndex(({ write }) => units.of(write.unit).health.settleMs <= nowMs);
@@ -203,6 +203,8 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   }
 
   return {
+    // Nobody is asked while the log is full; what was asked before is answered, and heard.
+    pacesItself: true,
     isMaster: true,
     opened() {
       // Who was away may be back with the port; slots that passed meanwhile are not made up for.
@@ -234,6 +236,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     status: () => ({
       overlong: 0,
       invalid: units.wrong(),
+      problems: problemsOf(units.status(), following?.status()),
       details: {
         units: units.status(),
         requests: polls.length,

@@ -49,6 +49,9 @@ export function portConfigs(configs: readonly SerialPort[]): PortConfig[] {
   refuseTwice(ports, 'name', ({ name }) => name);
   refuseTwice(ports, 'path', ({ path }) => path);
   refuseTwice(ports, 'device', ({ path, usb }) => (path === undefined && usb !== undefined ? wordsOf(usb) : undefined));
+  refuseTwice(ports, 'topic of commands', ({ framing }) =>
+    framing.kind === 'modbus-rtu' ? framing.commands?.topic : undefined,
+  );
   return ports;
 }
 

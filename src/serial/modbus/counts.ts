@@ -1,5 +1,6 @@
 // What is told of a Modbus line and its units: in /status as words and numbers, in /metrics by port and unit.
 
+import type { FollowingStatus } from '../../commands/commands.ts';
 import { counter, gauge, type Metric, type Sample } from '../../metrics.ts';
 import { EXCEPTION_WORDS } from './answer.ts';
 import type { Health } from './health.ts';
@@ -78,6 +79,21 @@ export function unitStatus(unit: UnitConfig, counts: UnitCounts, health: Health,
     ...(seenMs !== undefined && { seenMs: Math.round(nowMs - seenMs) }),
     ...(health.state === 'quarantined' && { quarantinedMs: Math.max(0, Math.round(health.pollMs - nowMs)) }),
   };
+}
+
+/** Units that are told by name; a line can have 247. */
+const NAMED_MAX = 5;
+
+/** What needs somebody's attention, in sentences. */
+export function problemsOf(units: readonly UnitStatus[], commands: FollowingStatus | undefined): string[] {
+  const silent = units.filter(({ state }) => state === 'quarantined');
+  const problems = silent.slice(0, NAMED_MAX).map(({ name, id, quarantinedMs = 0 }) => {
+    const unit = name === String(id) ? name : `${name} (${id})`;
+    return `unit ${unit} does not answer, and is tried again in ${Math.ceil(quarantinedMs / 1000)} s`;
+  });
+  if (silent.length > NAMED_MAX) problems.push(`${silent.length - NAMED_MAX} more units do not answer`);
+  if (commands?.trouble !== undefined) problems.push(`commands wait: ${commands.trouble}`);
+  return problems;
 }
 
 export function unitMetrics(units: readonly UnitStatus[], skipped: number, strayBytes: number): Metric[] {

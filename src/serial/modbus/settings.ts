@@ -65,6 +65,9 @@ export function modbusConfig(port: ModbusPort, refuse: Refuse): ModbusConfig {
     'units',
     refuse,
   );
+  if (commands !== undefined && [commands.results, port.topic].includes(commands.topic)) {
+    throw refuse(`its commands come from the topic ${commands.topic}, which its own records go to`);
+  }
   const parityBits = port.parity === 'none' ? 0 : 1;
   return {
     kind: 'modbus-rtu',

@@ -130,6 +130,7 @@ test('a unit that does not answer is tried again, told of once, and left alone; 
   at.clock.advance(5000);
   expect(at.statusOf(1)).toMatchObject({ state: 'quarantined', polls: 3, timeouts: 3, answers: 0 });
   expect(at.statusOf(1).quarantinedMs).toBeGreaterThan(5000);
+  expect(at.framing.status().problems).toEqual(['unit u1 (1) does not answer, and is tried again in 7 s']);
   expect(at.told().filter((text) => text.includes('u1'))).toEqual([
     'line/u1/voltage {"device":"u1","id":1,"name":"voltage","value":null,"unit":"V","quality":"timeout"}',
     'line/u1/state {"device":"u1","id":1,"name":"state","value":null,"quality":"timeout"}',

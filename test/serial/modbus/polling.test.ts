@@ -5,6 +5,7 @@ import { afterAnswer, afterFailure, FIRST_HEALTH, type Health } from '../../../s
 import { pollsOf } from '../../../src/serial/modbus/polls.ts';
 import { choose, firstDues, nextDue, type Slot } from '../../../src/serial/modbus/schedule.ts';
 import { modbusConfig, type ModbusConfig, type ModbusPort } from '../../../src/serial/modbus/settings.ts';
+import { portConfigs } from '../../../src/serial/settings.ts';
 import { serialPorts } from '../../parts/serial-settings.ts';
 
 function configOf(registers: object[], more: object = {}, unit: object = {}): ModbusConfig {
@@ -75,6 +76,16 @@ test('settings that contradict one another are refused in words', () => {
   expect(refusal([r('a', 0, 'float64')], { readMax: 2 })).toContain('takes 4 registers');
   expect(refusal([r('a', 0), r('a', 1)])).toContain('two registers of unit 1 have the name a');
   expect(refusal([r('a', 0, 'int16', { table: 'input', writable: true })])).toContain('no command can write');
+});
+
+test("commands do not come from where answers or readings go, nor from another port's topic", () => {
+  const registers = [r('a', 0)];
+  for (const commands of [{ topic: 'c', results: 'c' }, { topic: 't' }]) {
+    expect(() => configOf(registers, { commands })).toThrow('which its own records go to');
+  }
+  const port = { topic: 't', framing: 'modbus-rtu', units: [{ id: 1, registers }], commands: { topic: 'c' } };
+  const two = serialPorts({ ...port, path: '/dev/a' }, { ...port, path: '/dev/b' });
+  expect(() => portConfigs(two)).toThrow('its topic of commands c is used by another port, too');
 });
 
 test('a poll keeps to its grid however late it is asked, and skips what has passed', () => {

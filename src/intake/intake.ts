@@ -39,6 +39,8 @@ export interface Intake {
   isFull(): boolean;
   /** Resolves when isFull() is false, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void>;
+  /** See Log.lull. */
+  lull(msMax: number): number;
 }
 
 export interface IntakeLimits {
@@ -166,6 +168,7 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     accept,
     isFull: () => log.isFull(),
     whenRoom: (signal) => log.whenRoom(signal),
+    lull: (msMax) => log.lull(msMax),
     status() {
       const all = [...counts.values()];
       const records = all.reduce((sum, count) => sum + count.records, 0);

@@ -29,6 +29,7 @@ type Callback = (error?: HeadwaterError) => void;
 const WAITING_BYTES_FULL = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const ROOM_LOOK_MS = 1000;
+const LULL_MS_MIN = 2;
 
 export interface CommitCounters {
   count: number;
@@ -50,6 +51,8 @@ export interface Commits {
   holdFor(work: Promise<void>): void;
   isFull(): boolean;
   whenRoom(signal?: AbortSignal): Promise<void>;
+  /** See Log.lull. */
+  lull(msMax: number): number;
   waitingBytes(): number;
   credits(): number;
   readonly counters: CommitCounters;
@@ -166,6 +169,15 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     return waitMs;
   }
 
+  /** It ends before the credit is there: what has come until then is read when the commit starts. */
+  function lull(msMax: number): number {
+    const now = clock.monotonicMs();
+    const ms = Math.floor(Math.min(msMax, credits.waitMs(now) - 1, rest.lullMs(now, gathering.bytes)));
+    if (ms < LULL_MS_MIN) return 0;
+    rest.expect(now + ms);
+    return ms;
+  }
+
   /** Work that was added while an earlier one was waited for counts as well: its records wait in this commit. */
   async function whenDefined(): Promise<void> {
     for (let awaited; awaited !== holds;) {
@@ -177,6 +189,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   async function run(): Promise<void> {
     await whenDefined();
     const commit = gathering;
+    rest.started(clock.monotonicMs(), commit.bytes);
     gathering = new GroupCommit(grew);
     const error = await write(commit);
     waitingBytes -= commit.bytes;
@@ -276,6 +289,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
         signal?.addEventListener('abort', tell, { once: true });
       });
     },
+    lull,
     waitingBytes: () => waitingBytes,
     credits: () => credits.available(clock.monotonicMs()),
     counters,

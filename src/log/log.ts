@@ -188,6 +188,11 @@ export interface Log {
   isFull(): boolean;
   /** Resolves when isFull() is false. */
   whenRoom(signal?: AbortSignal): Promise<void>;
+  /**
+   * For a door that would rather read later, and more at once: for how many milliseconds, `msMax` at most, its records
+   * would only wait for their commit. 0 when a commit could start at any moment. Commits count on the door to keep to it.
+   */
+  lull(msMax: number): number;
   /** Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. */
   probe(withinMs: number): Promise<void>;
 
@@ -450,6 +455,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     positions,
     isFull: commits.isFull,
     whenRoom: commits.whenRoom,
+    lull: commits.lull,
     async probe(withinMs) {
       if (clock.monotonicMs() - commits.counters.lastAtMs < withinMs) return;
       await commits.mark(PROBE_MARK, Buffer.from(String(clock.wallMs()))).done();

@@ -13,7 +13,30 @@ const REST_MS_MAX = 25;
 export class Rest {
   #endedMs = -Infinity;
   #tookMs = 0;
+  /** How fast the bytes of the last commit came, from the end of the one before on. */
+  #bytesPerMs = 0;
+  #expectedMs = -Infinity;
   #resting: { sinceMs: number; bytes: number } | undefined;
+
+  /** Doors read nothing before `atMs`: there is no use in looking earlier. */
+  expect(atMs: number): void {
+    this.#expectedMs = atMs;
+  }
+
+  /** A commit of `bytes` has started. */
+  started(nowMs: number, bytes: number): void {
+    this.#bytesPerMs = bytes / Math.max(1, nowMs - this.#endedMs);
+  }
+
+  /**
+   * For how many milliseconds doors may read nothing, with `bytes` in the commit that is gathered: until it is free, if
+   * bytes come as fast as for the one before, and then until it has rested for long. 0 when they come faster than that.
+   */
+  lullMs(nowMs: number, bytes: number): number {
+    if (FREE_BYTES / this.#bytesPerMs < REST_MS_MAX) return 0;
+    if (bytes < FREE_BYTES) return (FREE_BYTES - bytes) / this.#bytesPerMs;
+    return this.#resting === undefined ? 0 : REST_MS_MAX - (nowMs - this.#resting.sinceMs);
+  }
 
   /** The commit before has ended, after `tookMs`. */
   ended(nowMs: number, tookMs: number): void {
@@ -32,10 +55,14 @@ export class Rest {
       // At full speed the card's time is what publishers wait for.
       if (nowMs - this.#endedMs < this.#tookMs) return 0;
       this.#resting = { sinceMs: nowMs, bytes };
-      return LOOK_MS;
+      return this.#lookMs(nowMs);
     }
     if (bytes === this.#resting.bytes || nowMs - this.#resting.sinceMs >= REST_MS_MAX) return 0;
     this.#resting.bytes = bytes;
-    return LOOK_MS;
+    return this.#lookMs(nowMs);
+  }
+
+  #lookMs(nowMs: number): number {
+    return Math.max(LOOK_MS, Math.ceil(this.#expectedMs - nowMs) + 1);
   }
 }

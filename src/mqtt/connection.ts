@@ -24,6 +24,7 @@ import {
   UNSUBSCRIBE,
 } from './frames.ts';
 import type { Held } from './holding.ts';
+import type { Pace, Paced } from './pace.ts';
 import { BAD_CREDENTIALS, readConnect, readFilters, subackFailure } from './packets.ts';
 import type { Connect, PacketBounds, Refusal } from './packets.ts';
 import { createPublishes, type Publisher, type Publishes, type PublishNeeds } from './publishes.ts';
@@ -57,6 +58,7 @@ export interface Peer {
 /** What a connection needs of the door. */
 export interface Door extends PublishNeeds {
   limits: ConnectionLimits;
+  pace: Pace;
   /** A CONNECT in order: ends an older connection of that client and readies its session. Or why it may not. */
   begin(connection: Connection, connect: Connect): Begun | Refusal;
   /** Hands the stream to aedes. */
@@ -79,8 +81,11 @@ export interface Begun extends Publisher {
 }
 
 export interface Connection extends Held {
-  /** Takes what was read from the socket. The bytes are lent: what is not looked at yet, or goes further, is copied. */
-  take(bytes: Buffer): void;
+  /**
+   * Takes what was read from the socket. The bytes are lent: what is not looked at yet, or goes further, is copied.
+   * False when the socket shall rest, see pace.ts.
+   */
+  take(bytes: Buffer): boolean;
   readonly stream: AedesStream;
   readonly acks: Acks;
   readonly clientId: string;
@@ -125,6 +130,11 @@ export function openConnection(socket: Socket, door: Door): Connection {
   let heldBytes = 0;
   let neededBytes = 0;
   let countedBytes = 0;
+  // Of the last read: how many packets, and whether all they ask for is a commit.
+  let packets = 0;
+  let isPatient = true;
+  let isResting = false;
+  const paced: Paced = { lastReadMs: -Infinity, wake };
   // Neighbouring packets on their way to aedes, within the buffer that is looked at.
   let passStart = 0;
   let passEnd = 0;
@@ -154,8 +164,23 @@ export function openConnection(socket: Socket, door: Door): Connection {
     isSessionPresent: () => publisher.isKnown,
   });
 
-  function take(bytes: Buffer): void {
-    if (phase === 'ended') return;
+  function take(bytes: Buffer): boolean {
+    packets = 0;
+    isPatient = true;
+    if (phase !== 'ended') look(bytes);
+    // If a packet is not whole, more of it is on its way.
+    const mayRest = isPatient && phase === 'open' && waits === 0 && heldBytes === 0;
+    isResting = mayRest && door.pace.rests(paced, packets, bytes.length);
+    return !isResting;
+  }
+
+  function wake(): void {
+    if (!isResting) return;
+    isResting = false;
+    if (waits === 0) socket.read(0);
+  }
+
+  function look(bytes: Buffer): void {
     if (heldBytes === 0) {
       consume(bytes);
       return;
@@ -201,6 +226,8 @@ export function openConnection(socket: Socket, door: Door): Connection {
       }
       if (frame.type === PUBLISH && door.mustWait()) break;
       takePacket(bytes);
+      packets += 1;
+      if (frame.type !== PUBLISH || publishes?.isPatient !== true) isPatient = false;
       at = frame.end;
     }
     if (at > 0) lastTick = door.tick();

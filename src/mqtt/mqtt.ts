@@ -24,6 +24,7 @@ import { resolveLimits, type MqttLimits } from './limits.ts';
 import { openMarks, type MarkStore } from './marks.ts';
 import { metricsOf, type MqttStatus } from './mqtt-status.ts';
 import { BAD_CREDENTIALS, SERVER_UNAVAILABLE, type Connect, type Refusal } from './packets.ts';
+import { createPace } from './pace.ts';
 import { catchUp, createPersistence, sendRetained } from './persistence.ts';
 import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
@@ -95,6 +96,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const wills = createWills(intake, router, counts, trace);
   const holding = createHolding(intake, router, onFailure);
   const reads = createSharedReads();
+  const pace = createPace(clock, (msMax) => intake.lull(msMax));
   const { users = [] } = needs;
   const isUser = users.length === 0 ? undefined : createUserCheck(users, { clock, trace });
   let anonymous = 0;
@@ -176,6 +178,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     marks,
     topics: createTopicCache(limits),
     limits,
+    pace,
     counts,
     begin,
     attach(connection) {
@@ -287,6 +290,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     ticking.cancel();
     expiring.cancel();
     holding.close();
+    pace.close();
     const owing = [...settling, ...[...connections.keys()].map(({ acks }) => acks)];
     await within(SETTLE_MS_MAX, Promise.all(owing.map((acks) => acks.whenIdle())));
     for (const connection of connections.keys()) connection.end();

@@ -44,6 +44,8 @@ export interface Publisher {
 export interface Publishes {
   /** Takes a PUBLISH whose frame is whole; what it keeps is a copy. Says why it is refused, if it is; nothing is kept then. */
   publish(bytes: Buffer, frame: Frame): Refused | undefined;
+  /** Whether the last message is of no use to anybody before its commit. */
+  readonly isPatient: boolean;
   /** Takes a PUBREL. */
   release(packetId: number): Refused | undefined;
   /** More about the last refusal, for a line of trace. */
@@ -55,10 +57,12 @@ const NO_TOPIC: KnownTopic = { text: '', isWanted: false, wantedAt: -1 };
 export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publisher): Publishes {
   const { intake, router, marks, topics, counts } = needs;
   let topic = NO_TOPIC;
+  let isPatient = false;
   let detail = '';
 
   function publish(bytes: Buffer, frame: Frame): Refused | undefined {
     const { flags, bodyStart, end } = frame;
+    isPatient = false;
     const qos = (flags >> 1) & 3;
     const topicStart = bodyStart + 2;
     if (topicStart > end || qos === 3 || (qos === 0 && (flags & 8) !== 0)) return refuse('malformed', 'PUBLISH flags');
@@ -78,6 +82,7 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
     if (qos === 2) return takeOnce(packetId, payload, isRetain, hasTakers);
     const commit = accept(payload, undefined);
     if (commit === null) return 'record';
+    isPatient = commit !== undefined && (qos === 1 || !hasTakers);
     if (!hasTakers) {
       if (qos === 1) acks.add(PUBACK, packetId, commit);
     } else if (qos === 1) acks.addRouted(PUBACK, packetId, commit, messageOf(1, payload, isRetain, undefined));
@@ -156,6 +161,9 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
   return {
     publish,
     release,
+    get isPatient() {
+      return isPatient;
+    },
     get detail() {
       return detail;
     },

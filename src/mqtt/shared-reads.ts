@@ -7,9 +7,10 @@ import { Socket } from 'node:net';
 export interface SharedReads {
   /**
    * A socket in place of `accepted`, which the server has paused and which is of no use afterwards. What is read is lent
-   * to `take`: the next read, of any socket, overwrites it. There are no `data` events.
+   * to `take`: the next read, of any socket, overwrites it. There are no `data` events. When `take` returns false,
+   * nothing more is read until `read(0)` or `resume()` of the socket.
    */
-  adopt(accepted: Socket, take: (bytes: Buffer) => void): Socket;
+  adopt(accepted: Socket, take: (bytes: Buffer) => boolean): Socket;
 }
 
 /** Also the most that one read gives. */
@@ -24,10 +25,7 @@ export function createSharedReads(): SharedReads {
       const handle: unknown = Reflect.get(accepted, '_handle');
       Reflect.set(accepted, '_handle', null);
       accepted.destroy();
-      const callback = (bytesRead: number): boolean => {
-        take(buffer.subarray(0, bytesRead));
-        return true;
-      };
+      const callback = (bytesRead: number): boolean => take(buffer.subarray(0, bytesRead));
       return new Socket({ handle, onread: { buffer, callback } } as object);
     },
   };

@@ -83,7 +83,7 @@ export function gatherLog(): GatherLog {
     return topic;
   }
 
-  const log: Pick<Log, 'topic' | 'topics' | 'ensureTopic' | 'onTopics' | 'mark' | 'isFull' | 'whenRoom'> = {
+  const log: Pick<Log, 'topic' | 'topics' | 'ensureTopic' | 'onTopics' | 'mark' | 'isFull' | 'whenRoom' | 'lull'> = {
     topic: (name) => topics.get(name),
     topics: () => [...topics.values()],
     ensureTopic(name) {
@@ -99,6 +99,7 @@ export function gatherLog(): GatherLog {
       return gathering.commit;
     },
     isFull: () => isFull,
+    lull: () => 0,
     whenRoom: (signal) =>
       new Promise((resolve) => {
         if (!isFull) return resolve();

@@ -208,6 +208,7 @@ export function fakeLog(): FakeLog {
         if (isFull) roomWaiters.push(resolve);
         else resolve();
       }),
+    lull: () => 0,
     probe: gate,
     status: () => {
       throw new Error('the fake log has no status');

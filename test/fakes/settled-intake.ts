@@ -37,6 +37,7 @@ export class SettledIntake implements Intake {
   /** Topics that no rule takes begin with this. */
   unroutedPrefix = 'unrouted/';
   isAutomatic = false;
+  lullMs = 0;
   #open: OpenCommit | undefined;
   #isFull = false;
   #roomWaiters: (() => void)[] = [];
@@ -88,6 +89,10 @@ export class SettledIntake implements Intake {
       this.#roomWaiters.push(resolve);
       signal?.addEventListener('abort', () => resolve(), { once: true });
     });
+  }
+
+  lull(msMax: number): number {
+    return Math.min(msMax, this.lullMs);
   }
 
   fill(): void {

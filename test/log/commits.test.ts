@@ -105,3 +105,23 @@ test('without credit 64 KiB wait for more while more comes, and for the credit a
   await turns();
   expect(card.written.length).toBe(4);
 });
+
+test('doors may read later while a commit waits for its credit, and have read before it starts', async () => {
+  const { card, commits } = open(100);
+  expect(commits.lull(20)).toBe(0);
+  await commits.mark('takes the credit', null).done();
+  commits.mark('waits', null);
+  await turns();
+  expect(commits.lull(20)).toBe(20);
+  clock.advance(90);
+  const lullMs = commits.lull(20);
+  expect(lullMs).toBeGreaterThan(5);
+  expect(lullMs).toBeLessThan(10);
+  clock.advance(lullMs);
+  await turns();
+  expect(commits.lull(20)).toBe(0);
+  expect(card.written.length).toBe(1);
+  clock.advance(10 - lullMs);
+  await turns();
+  expect(card.written.length).toBe(2);
+});

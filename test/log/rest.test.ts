@@ -57,3 +57,29 @@ test('the next commit rests afresh', () => {
   rest.ended(110, 2);
   expect(rest.waitMs(120, FREE_BYTES)).toBeGreaterThan(0);
 });
+
+test('doors read nothing until the commit is free, if bytes come slowly', () => {
+  const rest = new Rest();
+  rest.ended(0, 2);
+  rest.started(100, 100_000);
+  rest.ended(102, 2);
+  expect(rest.lullMs(110, FREE_BYTES - 20_000)).toBeCloseTo(20);
+  expect(rest.lullMs(110, FREE_BYTES)).toBe(0);
+  rest.waitMs(110, FREE_BYTES);
+  const most = rest.lullMs(110, FREE_BYTES);
+  expect(rest.lullMs(120, FREE_BYTES)).toBe(most - 10);
+});
+
+test('doors read on where publishers wait for acknowledgements, however long the card takes', () => {
+  const rest = new Rest();
+  rest.ended(0, 200);
+  rest.started(10, FREE_BYTES);
+  rest.ended(210, 200);
+  expect(rest.lullMs(211, 0)).toBe(0);
+});
+
+test('a commit that rests is looked at when doors have read', () => {
+  const rest = new Rest();
+  rest.expect(115);
+  expect(100 + rest.waitMs(100, FREE_BYTES)).toBeGreaterThan(115);
+});

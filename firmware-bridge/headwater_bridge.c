@@ -29,6 +29,26 @@
 #endif
 #endif
 
+/* What is left out by -DHWB_POLLED=0 and so on: see the header's end. */
+#ifndef HWB_POLLED
+#define HWB_POLLED 1
+#endif
+#ifndef HWB_PERSIST
+#define HWB_PERSIST 1
+#endif
+#ifndef HWB_RETAINED
+#define HWB_RETAINED 1
+#endif
+#ifndef HWB_PACK
+#define HWB_PACK 1
+#endif
+#ifndef HWB_COMMANDS
+#define HWB_COMMANDS 1
+#endif
+#ifndef HWB_CHECKS
+#define HWB_CHECKS 1
+#endif
+
 enum {
     TYPE_HELLO = 0x01,
     TYPE_WELCOME = 0x02,
@@ -94,13 +114,37 @@ enum {
 
 /* ------------------------------------------------------------------------------------------------ words and bytes */
 
-static uint32_t take(const uint8_t *bytes, uint8_t count) {
+static int is_polled(const hwb_t *h) {
+    return HWB_POLLED && h->config->address != 0;
+}
+
+static int is_persistent(const hwb_t *h) {
+    return HWB_PERSIST && h->config->persist != NULL;
+}
+
+static int takes_commands(const hwb_t *h) {
+    return HWB_COMMANDS && h->config->command_size > 0;
+}
+
+/* What the machine computes with at ease, 16 bits or more: narrower types cost an instruction for each step. */
+typedef unsigned word_t;
+
+static uint32_t take(const uint8_t *bytes, word_t count) {
     uint32_t value = 0;
     while (count > 0) {
         count--;
         value = (value << 8) | bytes[count];
     }
     return value;
+}
+
+static uint8_t *give(uint8_t *bytes, uint32_t value, word_t count) {
+    while (count > 0) {
+        *bytes++ = (uint8_t)value;
+        value >>= 8;
+        count--;
+    }
+    return bytes;
 }
 
 static uint16_t take16(const uint8_t *bytes) {
@@ -113,9 +157,9 @@ static int32_t beyond(uint32_t a, uint32_t b) {
 }
 
 /* The sequence nearest to `about` whose low 16 bits are `low`. */
-static uint32_t widen(uint16_t low, uint32_t about) {
-    uint16_t up = (uint16_t)(low - (uint16_t)about);
-    return about + up - (up < 0x8000U ? 0U : (uint32_t)0x10000);
+static uint32_t widen(uint32_t low, uint32_t about) {
+    uint32_t up = (low - about) & 0xFFFFU;
+    return about + up - ((up & 0x8000U) << 1);
 }
 
 uint32_t hwb_crc32(uint32_t crc, const void *data, size_t length) {
@@ -141,12 +185,7 @@ uint32_t hwb_crc32(uint32_t crc, const void *data, size_t length) {
 static uint32_t body_crc(const hwb_t *h, const uint8_t *body, size_t length) {
     uint8_t key[4] = {0, 0, 0, 0};
     uint32_t crc;
-    if ((body[0] & TYPE_MASK) >= TYPE_KEYED) {
-        key[0] = (uint8_t)h->key;
-        key[1] = (uint8_t)(h->key >> 8);
-        key[2] = (uint8_t)(h->key >> 16);
-        key[3] = (uint8_t)(h->key >> 24);
-    }
+    if ((body[0] & TYPE_MASK) >= TYPE_KEYED) give(key, h->key, sizeof key);
     crc = hwb_crc32(0xFFFFFFFFUL, key, sizeof key);
     crc = hwb_crc32(crc, body, length);
     return crc ^ 0xFFFFFFFFUL;
@@ -180,32 +219,32 @@ static uint32_t end_of(const hwb_t *h) {
 }
 
 /* Copies out of the queue at `at`; returns the position behind. */
-static uint16_t queue_take(const hwb_t *h, uint16_t at, uint8_t *to, uint16_t count) {
+static word_t queue_take(const hwb_t *h, word_t at, uint8_t *to, word_t count) {
     const hwb_config_t *config = h->config;
     while (count > 0) {
         *to++ = config->queue[at];
-        at = (uint16_t)(at + 1 == config->queue_size ? 0 : at + 1);
+        at = at + 1U == config->queue_size ? 0 : at + 1U;
         count--;
     }
     return at;
 }
 
-static uint16_t queue_put(const hwb_t *h, uint16_t at, const uint8_t *from, uint16_t count) {
+static word_t queue_put(const hwb_t *h, word_t at, const uint8_t *from, word_t count) {
     const hwb_config_t *config = h->config;
     while (count > 0) {
         config->queue[at] = *from++;
-        at = (uint16_t)(at + 1 == config->queue_size ? 0 : at + 1);
+        at = at + 1U == config->queue_size ? 0 : at + 1U;
         count--;
     }
     return at;
 }
 
-static uint16_t queue_skip(const hwb_t *h, uint16_t at, uint16_t count) {
-    uint16_t left = (uint16_t)(h->config->queue_size - at);
-    return (uint16_t)(count < left ? at + count : count - left);
+static word_t queue_skip(const hwb_t *h, word_t at, word_t count) {
+    word_t left = h->config->queue_size - at;
+    return count < left ? at + count : count - left;
 }
 
-static uint16_t queue_header(const hwb_t *h, uint16_t at, hwb_record_t *record) {
+static word_t queue_header(const hwb_t *h, word_t at, hwb_record_t *record) {
     uint8_t header[QUEUE_HEADER];
     at = queue_take(h, at, header, QUEUE_HEADER);
     record->length = take16(header);
@@ -216,9 +255,9 @@ static uint16_t queue_header(const hwb_t *h, uint16_t at, hwb_record_t *record) 
 }
 
 /* Position of the record `n` places after the oldest. A walk, but a short one: what is under way lies near the tail. */
-static uint16_t queue_seek(const hwb_t *h, uint32_t n) {
+static word_t queue_seek(const hwb_t *h, uint32_t n) {
     hwb_record_t record;
-    uint16_t at = h->tail;
+    word_t at = h->tail;
     while (n > 0) {
         at = queue_header(h, at, &record);
         at = queue_skip(h, at, record.length);
@@ -228,32 +267,26 @@ static uint16_t queue_seek(const hwb_t *h, uint32_t n) {
 }
 
 static int queue_send(hwb_t *h, const hwb_record_t *record) {
-    uint16_t head = h->head, tail, room;
+    word_t head = h->head, tail, room;
     uint8_t header[QUEUE_HEADER];
     HWB_LOCK();
     tail = h->tail;
     HWB_UNLOCK();
-    room = (uint16_t)(tail > head ? tail - head : h->config->queue_size - head + tail);
-    if ((uint32_t)record->length + QUEUE_HEADER >= room) return HWB_ERR_FULL;
-    header[0] = (uint8_t)record->length;
-    header[1] = (uint8_t)(record->length >> 8);
-    header[2] = record->channel;
-    header[3] = (uint8_t)record->time;
-    header[4] = (uint8_t)(record->time >> 8);
-    header[5] = (uint8_t)(record->time >> 16);
-    header[6] = (uint8_t)(record->time >> 24);
+    room = tail > head ? tail - head : h->config->queue_size - head + tail;
+    if (record->length + (word_t)QUEUE_HEADER >= room) return HWB_ERR_FULL;
+    give(give(give(header, record->length, 2), record->channel, 1), record->time, 4);
     head = queue_put(h, queue_put(h, head, header, QUEUE_HEADER), record->data, record->length);
-    h->head = head;
+    h->head = (uint16_t)head;
     return HWB_OK;
 }
 
 /* A record with its payload, if there is room at `record->data` for it, else without. `at` is its place in the queue, moved to the next one's.
  * Negative if the store failed or there is no such record. */
-static int fetch(const hwb_t *h, uint32_t sequence, uint16_t *at, hwb_record_t *record) {
+static int fetch(const hwb_t *h, uint32_t sequence, word_t *at, hwb_record_t *record) {
     const hwb_config_t *config = h->config;
-    uint16_t room = record->length, payload;
+    word_t room = record->length, payload;
     if (beyond(sequence, end_of(h)) >= 0) return HWB_ERR_NONE;
-    if (config->persist) return config->persist(config->store, HWB_STORE_GET, sequence - h->first, record);
+    if (is_persistent(h)) return config->persist(config->store, HWB_STORE_GET, sequence - h->first, record);
     payload = queue_header(h, *at, record);
     if (record->length <= room) queue_take(h, payload, record->data, record->length);
     *at = queue_skip(h, payload, record->length);
@@ -264,13 +297,13 @@ static int fetch(const hwb_t *h, uint32_t sequence, uint16_t *at, hwb_record_t *
 static void release(hwb_t *h, uint32_t n) {
     const hwb_config_t *config = h->config;
     if (n == 0) return;
-    if (config->persist) {
+    if (is_persistent(h)) {
         (void)config->persist(config->store, HWB_STORE_FREE, n, NULL);
     } else {
-        uint16_t tail = queue_seek(h, n);
+        word_t tail = queue_seek(h, n);
         HWB_BARRIER();
         HWB_LOCK();
-        h->tail = tail;
+        h->tail = (uint16_t)tail;
         HWB_UNLOCK();
     }
     HWB_LOCK();
@@ -315,22 +348,19 @@ static void recall(hwb_t *h) {
  * buffer's start in place: what is written never overtakes what is read.
  */
 
-static uint16_t body_offset(const hwb_t *h) {
-    return (uint16_t)(4 + (h->config->tx_size >> 8));
+static word_t body_offset(const hwb_t *h) {
+    return 4U + (h->config->tx_size >> 8);
 }
 
 /* The longest body that both this device can make and the host takes. */
-static uint16_t body_max(const hwb_t *h) {
-    uint16_t own = (uint16_t)(h->config->tx_size - body_offset(h));
+static word_t body_max(const hwb_t *h) {
+    word_t own = h->config->tx_size - body_offset(h);
     return own < h->peer_max ? own : h->peer_max;
 }
 
-static void put(hwb_t *h, uint32_t value, uint8_t count) {
-    while (count > 0) {
-        h->config->tx[h->tx_length++] = (uint8_t)value;
-        value >>= 8;
-        count--;
-    }
+static void put(hwb_t *h, uint32_t value, word_t count) {
+    give(h->config->tx + h->tx_length, value, count);
+    h->tx_length = (uint16_t)(h->tx_length + count);
 }
 
 static void put_bytes(hwb_t *h, const void *bytes, size_t length) {
@@ -345,8 +375,8 @@ static void put_text(hwb_t *h, const char *text) {
 }
 
 static void begin(hwb_t *h, uint8_t type) {
-    h->tx_length = body_offset(h);
-    if (h->config->address != 0) {
+    h->tx_length = (uint16_t)body_offset(h);
+    if (is_polled(h)) {
         put(h, (uint32_t)(type | FLAG_ADDRESS), 1);
         put(h, h->config->address, 1);
     } else {
@@ -384,9 +414,9 @@ static void finish(hwb_t *h) {
 static void make_hello(hwb_t *h, uint32_t now) {
     const hwb_config_t *config = h->config;
     h->tx_flags = 0;
-    begin(h, config->address != 0 ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO);
+    begin(h, is_polled(h) ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO);
     put(h, HWB_PROTOCOL_VERSION | HWB_PROTOCOL_VERSION << 8, 2);
-    put(h, (config->address != 0 ? 1U : 0U) | (config->persist ? 2U : 0U) | (config->command_size > 0 ? 4U : 0U), 1);
+    put(h, (is_polled(h) ? 1U : 0U) | (is_persistent(h) ? 2U : 0U) | (takes_commands(h) ? 4U : 0U), 1);
     put(h, h->boot, 1);
     put(h, h->nonce, 4);
     put(h, h->epoch, 4);
@@ -422,7 +452,7 @@ static void disconnect(hwb_t *h) {
 /* Numbers the records anew from 0; epoch 0 asks the host for one. A store without room for that loses its oldest records: better than all. */
 static void renumber(hwb_t *h, uint32_t epoch) {
     const hwb_config_t *config = h->config;
-    int error = config->persist ? config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) : HWB_OK;
+    int error = is_persistent(h) ? config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) : HWB_OK;
     while (error == HWB_ERR_FULL && hwb_pending(h) > 0) {
         h->counts.dropped++;
         release(h, 1);
@@ -457,7 +487,7 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
     h->timer = h->window == 0 ? FULL_PING_MIN : RESEND_MIN;
     h->timer_at = h->heard_at = h->sent_at = h->commit_at = now;
     h->counts.sessions++;
-    if (h->config->retained) retain(h, h->epoch, end_of(h));
+    if (HWB_RETAINED && h->config->retained) retain(h, h->epoch, end_of(h));
 }
 
 static void on_welcome(hwb_t *h, const uint8_t *fields, uint32_t now) {
@@ -530,7 +560,7 @@ static void on_time(hwb_t *h, const uint8_t *fields, uint32_t now) {
 static void on_command(hwb_t *h, const uint8_t *fields, size_t length) {
     uint16_t id = take16(fields);
     size_t payload = length - 3;
-    if (h->config->command_size == 0) return;
+    if (!takes_commands(h)) return;
     if (id == h->command_id) {
         if (h->command_state == COMMAND_ANSWERED) h->due |= DUE_ANSWER;
         return;
@@ -553,10 +583,9 @@ static void on_command(hwb_t *h, const uint8_t *fields, size_t length) {
 
 static void watch_clocks(hwb_t *h, uint32_t now) {
     uint32_t stall = (uint32_t)h->ack_ms * 10U;
-    uint8_t is_polled = h->config->address != 0;
     if (h->wall_error != ERROR_UNKNOWN && now - h->wall_at > 0x7FFFFFFFUL) h->wall_error = ERROR_UNKNOWN;
     if (h->state == HWB_WAITING) {
-        if (!is_polled && now - h->timer_at >= h->timer) h->due |= DUE_HELLO;
+        if (!is_polled(h) && now - h->timer_at >= h->timer) h->due |= DUE_HELLO;
         return;
     }
     if (beyond(h->received, h->first) <= 0) h->commit_at = now;
@@ -564,7 +593,7 @@ static void watch_clocks(hwb_t *h, uint32_t now) {
         disconnect(h);
         return;
     }
-    if (is_polled) return;
+    if (is_polled(h)) return;
     if (now - h->sent_at >= SILENCE_MAX) h->due |= DUE_PING;
     if (h->tx_flags & TX_RECORDS) h->timer_at = now;
     if (now - h->timer_at >= h->timer && (h->window == 0 || h->next != h->received)) {
@@ -590,13 +619,13 @@ static void make_channel(hwb_t *h, uint8_t channel) {
 }
 
 /* Whether a record may follow, in a PACK, one made at `time`. */
-static int joins(const hwb_t *h, const hwb_record_t *record, uint32_t time, uint16_t length) {
+static int joins(const hwb_t *h, const hwb_record_t *record, uint32_t time, word_t length) {
     return record->length <= 255 && record->boot == h->boot && record->time - time <= 65535UL && is_announced(h, record->channel) &&
-           length + PACK_HEADER + record->length + CRC_SIZE <= body_max(h);
+           length + record->length + (word_t)(PACK_HEADER + CRC_SIZE) <= body_max(h);
 }
 
 /* Reads a record's payload to the frame's end. Negative, and no frame, if the store failed. */
-static int put_payload(hwb_t *h, uint32_t sequence, uint16_t *at, hwb_record_t *record) {
+static int put_payload(hwb_t *h, uint32_t sequence, word_t *at, hwb_record_t *record) {
     int error;
     record->data = h->config->tx + h->tx_length;
     error = fetch(h, sequence, at, record);
@@ -607,9 +636,9 @@ static int put_payload(hwb_t *h, uint32_t sequence, uint16_t *at, hwb_record_t *
 /* Makes a frame of the record `sequence` and of as many after it as fit, `limit` in all. Returns how many; 0 and a CHANNEL frame if that
  * has to go first; 0 and no frame if the store failed. A record that can't be sent, since its bytes have rotted or the host takes no such
  * length, is dropped once it is the oldest. */
-static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
-    uint8_t extra = h->config->address != 0, count = 0;
-    uint16_t at = h->config->persist ? 0 : queue_seek(h, sequence - h->first), after = at;
+static word_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
+    word_t extra = is_polled(h) ? 1 : 0, count = 0;
+    word_t at = is_persistent(h) ? 0 : queue_seek(h, sequence - h->first), after = at;
     hwb_record_t record, next;
     uint32_t time;
     int error;
@@ -618,7 +647,7 @@ static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
     if (beyond(sequence, end_of(h)) >= 0) return 0;
     error = fetch(h, sequence, &after, &record);
     if (error < 0 && error != HWB_ERR_NONE) return 0;
-    if (error < 0 || record.channel >= h->config->channel_count || record.length + RECORD_OVERHEAD + 1 + extra > body_max(h)) {
+    if (error < 0 || record.channel >= h->config->channel_count || record.length + (word_t)(RECORD_OVERHEAD + 1) + extra > body_max(h)) {
         if (sequence == h->first) {
             h->counts.dropped++;
             release(h, 1);
@@ -630,8 +659,8 @@ static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
         return 0;
     }
     time = record.time;
-    if (limit > 1 && fetch(h, sequence + 1, &after, &next) >= 0 && joins(h, &record, time, (uint16_t)(7U + extra)) &&
-        joins(h, &next, time, (uint16_t)(7U + extra + PACK_HEADER + record.length))) {
+    if (HWB_PACK && limit > 1 && fetch(h, sequence + 1, &after, &next) >= 0 && joins(h, &record, time, 7U + extra) &&
+        joins(h, &next, time, 7U + extra + PACK_HEADER + record.length)) {
         begin(h, TYPE_PACK);
         put(h, sequence, 2);
         put(h, time, 4);
@@ -645,7 +674,7 @@ static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
             record.length = 0;
             after = at;
         } while (count < limit && fetch(h, sequence + count, &after, &record) >= 0 &&
-                 joins(h, &record, time, (uint16_t)(h->tx_length - body_offset(h))));
+                 joins(h, &record, time, h->tx_length - body_offset(h)));
         return count;
     }
     begin(h, record.boot == h->boot ? TYPE_DATA : TYPE_PAST);
@@ -660,7 +689,7 @@ static uint8_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
 /* A frame of records, or SKIP, or nothing: what was lost first, then what has not been sent yet. */
 static void make_next_records(hwb_t *h) {
     uint32_t lost = h->first - h->received, sequence, from;
-    uint8_t at = 0, run = 1, count;
+    word_t at = 0, run = 1, count;
     if (beyond(h->next, h->first) < 0) h->next = h->first;
     if (beyond(h->first, h->received) > 0) {
         h->missing = lost < 32U ? h->missing >> lost << lost : 0;
@@ -681,7 +710,7 @@ static void make_next_records(hwb_t *h) {
         h->counts.again += count;
     } else if (h->missing != 0) {
         while (!(h->missing >> at & 1U)) at++;
-        while (at + run < 32 && (h->missing >> (at + run) & 1U)) run++;
+        while (HWB_PACK && at + run < 32 && (h->missing >> (at + run) & 1U)) run++;
         sequence = h->received + at;
         count = make_records(h, sequence, run);
         h->counts.again += count;
@@ -702,12 +731,11 @@ static void make_next_records(hwb_t *h) {
 
 /* Makes the most urgent frame that is due; 0 if there is none, or the line is not this device's. */
 static int compose(hwb_t *h, uint32_t now) {
-    uint8_t is_polled = h->config->address != 0;
     h->tx_length = 0;
-    if (is_polled && h->turn != TURN_SPEAKING) return 0;
+    if (is_polled(h) && h->turn != TURN_SPEAKING) return 0;
     if (h->state == HWB_WAITING) {
         uint16_t wait = (uint16_t)(h->timer < HELLO_MAX / 2 ? h->timer * 2 : HELLO_MAX);
-        if (!is_polled && !(h->due & DUE_HELLO)) return 0;
+        if (!is_polled(h) && !(h->due & DUE_HELLO)) return 0;
         make_hello(h, now);
         h->due = 0;
         h->timer_at = now;
@@ -718,7 +746,7 @@ static int compose(hwb_t *h, uint32_t now) {
         begin(h, TYPE_ECHO);
         put(h, h->echo_id, 1);
         put(h, h->echo_uptime, 4);
-    } else if (h->due & DUE_ANSWER) {
+    } else if (HWB_COMMANDS && (h->due & DUE_ANSWER)) {
         h->due &= (uint8_t)~DUE_ANSWER;
         begin(h, TYPE_ANSWER);
         put(h, h->command_id, 2);
@@ -727,9 +755,9 @@ static int compose(hwb_t *h, uint32_t now) {
     } else {
         make_next_records(h);
         if (h->tx_length == 0) {
-            if (!is_polled && !(h->due & DUE_PING)) return 0;
+            if (!is_polled(h) && !(h->due & DUE_PING)) return 0;
             h->due &= (uint8_t)~DUE_PING;
-            begin(h, is_polled ? TYPE_PING | FLAG_FINAL : TYPE_PING);
+            begin(h, is_polled(h) ? TYPE_PING | FLAG_FINAL : TYPE_PING);
             h->turn = TURN_HOST;
         }
     }
@@ -749,7 +777,7 @@ static void transmit(hwb_t *h, uint32_t now) {
         }
         if (h->tx_length > 0) {
             if (h->tx_flags & TX_RECORDS) h->timer_at = now;
-            h->tx_flags = config->prints || config->address != 0 ? 0 : TX_ZERO_SENT;
+            h->tx_flags = config->prints || is_polled(h) ? 0 : TX_ZERO_SENT;
         }
     } while (compose(h, now));
 }
@@ -758,7 +786,7 @@ static void transmit(hwb_t *h, uint32_t now) {
 
 /* The host speaks: whatever this device was about to say in its turn is late. */
 static void yield_line(hwb_t *h) {
-    if (h->config->address == 0) return;
+    if (!is_polled(h)) return;
     h->turn = TURN_HOST;
     h->tx_length = 0;
     h->tx_flags = 0;
@@ -771,13 +799,13 @@ static void dispatch(hwb_t *h, uint8_t type, const uint8_t *fields, size_t lengt
     else if (type == TYPE_ACK && length >= 5) on_ack(h, fields, now);
     else if (type == TYPE_NAK && length >= 3) on_nak(h, fields);
     else if (type == TYPE_TIME && length >= 11) on_time(h, fields, now);
-    else if (type == TYPE_COMMAND && length >= 3) on_command(h, fields, length);
+    else if (HWB_COMMANDS && type == TYPE_COMMAND && length >= 3) on_command(h, fields, length);
 }
 
 /* Whether the body in rx was a frame, for this device or another; if it is for this one, it has been acted upon. */
 static int on_body(hwb_t *h, uint32_t now) {
     const uint8_t *body = h->config->rx;
-    uint8_t own = h->config->address, first = body[0], type = first & TYPE_MASK;
+    uint8_t own = HWB_POLLED ? h->config->address : 0, first = body[0], type = first & TYPE_MASK;
     uint8_t head = first & FLAG_ADDRESS ? 2 : 1, is_host = type >= TYPE_ACK || type == TYPE_WELCOME || type == TYPE_WHO;
     size_t length = h->rx_length;
     if (length < (size_t)(head + CRC_SIZE) || (head == 2) != (own != 0)) return 0;
@@ -848,18 +876,18 @@ static int is_configured(const hwb_config_t *config) {
     if (config->tx_size < HWB_TX_SIZE(hello) || config->tx_size > HWB_TX_SIZE(HWB_BODY_MAX)) return 0;
     if (config->rx_size < HWB_BODY_MIN || config->rx_size > HWB_BODY_MAX) return 0;
     if (config->command_size > 0 && (!config->command || config->command_size > config->tx_size - 20)) return 0;
-    return config->persist ? 1 : config->queue && config->queue_size >= 16;
+    return HWB_PERSIST && config->persist ? 1 : config->queue && config->queue_size >= 16;
 }
 
 int hwb_init(hwb_t *h, const hwb_config_t *config) {
     memset(h, 0, sizeof *h);
     h->config = config;
-    if (!is_configured(config)) return HWB_ERR_CONFIG;
+    if (HWB_CHECKS && !is_configured(config)) return HWB_ERR_CONFIG;
     h->boot = config->boot;
     h->peer_max = HWB_BODY_MAX;
     h->wall_error = ERROR_UNKNOWN;
     h->due = DUE_HELLO;
-    if (config->persist) {
+    if (is_persistent(h)) {
         hwb_stored_t stored;
         int error = config->persist(config->store, HWB_STORE_LOAD, 0, &stored);
         if (error < 0) return error;
@@ -867,7 +895,7 @@ int hwb_init(hwb_t *h, const hwb_config_t *config) {
         h->epoch = stored.epoch;
         h->first = stored.epoch != 0 ? stored.first : 0;
         h->made = stored.count;
-    } else if (config->retained) {
+    } else if (HWB_RETAINED && config->retained) {
         recall(h);
     }
     h->nonce = config->nonce ^ ((uint32_t)h->boot << 24) ^ config->millis(config->context);
@@ -878,7 +906,7 @@ int hwb_poll(hwb_t *h) {
     uint32_t now = h->config->millis(h->config->context);
     receive(h, now);
     watch_clocks(h, now);
-    if (h->turn == TURN_GIVEN) {
+    if (HWB_POLLED && h->turn == TURN_GIVEN) {
         uint32_t silence = now - h->timer_at;
         if (silence >= TURN_LATE) h->turn = TURN_HOST;
         else if (silence > (h->config->turnaround < 2 ? 2U : h->config->turnaround)) {
@@ -895,17 +923,17 @@ int hwb_poll(hwb_t *h) {
 
 static int store_record(hwb_t *h, hwb_record_t *record) {
     const hwb_config_t *config = h->config;
-    return config->persist ? config->persist(config->store, HWB_STORE_PUT, 0, record) : queue_send(h, record);
+    return is_persistent(h) ? config->persist(config->store, HWB_STORE_PUT, 0, record) : queue_send(h, record);
 }
 
 int hwb_send(hwb_t *h, uint8_t channel, const void *data, size_t length) {
     const hwb_config_t *config = h->config;
-    hwb_retained_t *retained = config->persist ? NULL : config->retained;
+    hwb_retained_t *retained = !HWB_RETAINED || is_persistent(h) ? NULL : config->retained;
     hwb_record_t record;
     int error;
     if (channel >= config->channel_count) return HWB_ERR_CHANNEL;
     if (length > HWB_RECORD_MAX || length + RECORD_OVERHEAD + 2U + body_offset(h) > config->tx_size) return HWB_ERR_LENGTH;
-    if (!config->persist && length + QUEUE_HEADER >= config->queue_size) return HWB_ERR_LENGTH;
+    if (!is_persistent(h) && length + QUEUE_HEADER >= config->queue_size) return HWB_ERR_LENGTH;
     record.data = (uint8_t *)(uintptr_t)data;
     record.length = (uint16_t)length;
     record.channel = channel;
@@ -933,6 +961,7 @@ int hwb_send(hwb_t *h, uint8_t channel, const void *data, size_t length) {
     return HWB_OK;
 }
 
+#if HWB_COMMANDS
 int hwb_command(hwb_t *h, uint8_t *code, const uint8_t **data) {
     if (h->command_state != COMMAND_WAITS) return HWB_ERR_NONE;
     h->command_state = COMMAND_TAKEN;
@@ -956,6 +985,8 @@ int hwb_answer(hwb_t *h, uint8_t status, const void *data, size_t length) {
     h->due |= DUE_ANSWER;
     return is_long ? HWB_ERR_LENGTH : HWB_OK;
 }
+
+#endif
 
 int hwb_time(const hwb_t *h, uint64_t *wall) {
     uint32_t age = h->config->millis(h->config->context) - h->wall_at, error = h->wall_error + age / 10000U;

@@ -280,7 +280,10 @@ void hwb_info(const hwb_t *bridge, hwb_info_t *info);
  *                                 example by the chip's CRC unit;
  *   HWB_BARRIER()                 orders memory accesses between the contexts of hwb_send and hwb_poll;
  *   HWB_LOCK(), HWB_UNLOCK()      around the few words that both contexts share; needed only where a 32-bit access is not atomic, and
- *                                 given for AVR. */
+ *                                 given for AVR.
+ * Left out, to save flash, by a definition as 0 when headwater_bridge.c is built (README.md has the sizes): HWB_POLLED (`address`), HWB_PERSIST
+ * (`persist`), HWB_RETAINED (`retained`), HWB_COMMANDS (hwb_command, hwb_answer), HWB_PACK (each record in a frame of its own), HWB_CHECKS
+ * (hwb_init trusts the configuration). */
 
 #ifdef __cplusplus
 }

@@ -26,7 +26,7 @@ export function printSummary(config: Config, listening: Listening, options: Summ
     ...config.serial.map(({ path, topic }) => line('serial', `${path} -> ${topic}`)),
     ...config.mirror.map(({ name, bootstrap }) => line('mirror', `${name} -> ${bootstrap.join(', ')}`)),
     line('data', `${config.data.dir}, at most ${formatBytes(config.data.budgetBytes)}`),
-    ...publishLines(listening, mqttTopic, options.isRepository),
+    ...publishLines(listening, mqttTopic, config.mqtt.users[0]?.name, options.isRepository),
     ...readLines(listening, topic, options.program),
   ];
   return `${lines.join('\n')}\n`;
@@ -56,10 +56,16 @@ function hostOf(address: string): string {
   return isRefusal(parsed) ? '' : parsed.host;
 }
 
-function publishLines({ mqtt }: Listening, mqttTopic: string, isRepository: boolean): string[] {
+function publishLines(
+  { mqtt }: Listening,
+  mqttTopic: string,
+  user: string | undefined,
+  isRepository: boolean,
+): string[] {
   const parsed = mqtt === undefined ? undefined : parseAddress(mqtt);
   if (parsed === undefined || isRefusal(parsed)) return [];
-  const to = `-h ${connectable(parsed.host)} -p ${parsed.port} -t ${mqttTopic} -q 1 -m '{"t":21}'`;
+  const as = user === undefined ? '' : ` -u ${JSON.stringify(user)} -P PASSWORD`;
+  const to = `-h ${connectable(parsed.host)} -p ${parsed.port}${as} -t ${mqttTopic} -q 1 -m '{"t":21}'`;
   return [line('publish', isRepository ? `npx mqtt pub ${to}` : `mosquitto_pub ${to}`)];
 }
 

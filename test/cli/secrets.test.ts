@@ -144,6 +144,7 @@ test('nothing that a node prints or answers has a secret in it, not even its rep
   );
   child!.kill('SIGTERM');
   expect(await ended).toBe(0);
+  expect(printed).toContain('-u "sensor" -P PASSWORD -t plant/a/1');
   expectNoSecret(printed);
   expect(printed).toContain('a secret can be read by every user of this machine');
   expect(printed).toContain('check mirror.dc.sasl');

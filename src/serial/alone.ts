@@ -116,4 +116,5 @@ const NO_INTAKE: Intake = {
   accept: () => TAKEN,
   isFull: () => false,
   whenRoom: () => Promise.resolve(),
+  lull: () => 0,
 };

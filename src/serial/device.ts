@@ -79,6 +79,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   const { config, intake, clock, trace } = needs;
   const name = Buffer.from(config.name);
   const headers: RecordHeader[] = [{ key: 'serial.port', value: name }];
+  let last: { own: RecordHeader[]; all: RecordHeader[] } | undefined;
   const framing = openFraming(config, {
     portName: config.name,
     clock,
@@ -145,13 +146,23 @@ export function openDevice(needs: DeviceNeeds): Device {
     bytes += record.value.length;
     const { key = name, topic = config.topic, value, timestampMs } = record;
     if (monitor.isOn()) monitor.add({ atMs: timestampMs, kind: 'record', topic, key, data: value });
+    const { marks, settled } = record;
     taken.add({
-      ...record,
+      value,
       key,
       topic,
-      headers: record.headers === undefined ? headers : [...headers, ...record.headers],
+      headers: record.headers === undefined ? headers : joined(record.headers),
+      timestampMs,
+      ...(marks !== undefined && { marks }),
+      ...(settled !== undefined && { settled }),
     });
     throttle();
+  }
+
+  /** Behind those of the port; made once for records that share theirs. */
+  function joined(own: RecordHeader[]): RecordHeader[] {
+    if (last?.own !== own) last = { own, all: [...headers, ...own] };
+    return last.all;
   }
 
   function accept(record: TakenRecord): Commit | undefined {

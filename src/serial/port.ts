@@ -48,6 +48,10 @@ export type OpenPort = (
 ) => Promise<Port | Refusal>;
 
 const PRESENCE_MS = 1000;
+/** What a kernel keeps of a port is 4 KiB. */
+const READ_BYTES = 4096;
+/** How long bytes may gather: at 1 Mbaud some 500 of them. */
+const GATHER_MS = 5;
 /** Long enough for the capacitor by which boards couple DTR to their reset. */
 const PULSE_MS = 100;
 
@@ -173,13 +177,54 @@ function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortLis
     return new Promise((resolve) => serial.drain(() => resolve()));
   }
 
-  serial.on('data', (chunk: Buffer) => {
-    if (!isDone) listener.onData(chunk);
+  const reading = readOn(serial, clock, {
+    onData: (chunk) => listener.onData(chunk),
+    onEnd: (error) => lost(messageOf(error)),
+    isDone: () => isDone,
   });
   serial.on('error', (error) => lost(error.message));
-  serial.on('end', () => lost('the device has ended'));
   serial.on('close', (error?: Error | null) => lost(error?.message ?? 'closed'));
-  return { pause: () => void serial.pause(), resume: () => void serial.resume(), write, flush, close: shut, path, usb };
+  return { pause: reading.pause, resume: reading.resume, write, flush, close: shut, path, usb };
+}
+
+/**
+ * Reads until the port is closed. The package's own stream costs a buffer of 64 KiB and some 20 us for each chunk, and a
+ * device that sends steadily makes a chunk of every few bytes: so the port is read directly, into one buffer, and while
+ * chunks follow one another closely the next one is left to gather for a moment.
+ */
+function readOn(
+  serial: SerialPort,
+  clock: Clock,
+  needs: { onData: (chunk: Buffer) => void; onEnd: (error: unknown) => void; isDone: () => boolean },
+): { pause: () => void; resume: () => void } {
+  const buffer = Buffer.allocUnsafe(READ_BYTES);
+  let isPaused = false;
+  let resumed: (() => void) | undefined;
+
+  async function read(): Promise<void> {
+    let lastMs = -Infinity;
+    while (!needs.isDone()) {
+      if (isPaused) await new Promise<void>((resolve) => (resumed = resolve));
+      const { bytesRead } = await serial.port!.read(buffer, 0, READ_BYTES);
+      if (needs.isDone()) return;
+      // What is paused while its read is under way still gets what that read brings.
+      needs.onData(Buffer.from(buffer.subarray(0, bytesRead)));
+      const nowMs = clock.monotonicMs();
+      if (nowMs - lastMs < GATHER_MS * 2 && bytesRead < READ_BYTES / 2) await clock.sleep(GATHER_MS);
+      lastMs = nowMs;
+    }
+  }
+
+  read().catch((error: unknown) => {
+    if (!needs.isDone()) needs.onEnd(error);
+  });
+  return {
+    pause: () => void (isPaused = true),
+    resume() {
+      isPaused = false;
+      resumed?.();
+    },
+  };
 }
 
 /** serialport tells what went wrong in words only. */

@@ -100,9 +100,11 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   let unsettled = 0;
   let settled: Memory | undefined;
   let pending: ((outcome: CommandOutcome) => void) | undefined;
+  const markName = markKey(uid);
   const keys = new Map<string, Buffer>();
   const counts = { records: 0, repeated: 0, beyond: 0, asked: 0, gaps: 0, lostRecords: 0, sessions: 0, commands: 0 };
   let lastGap: string | undefined;
+  let lastHeaders: { channel: string; error: string; headers: RecordHeader[] } | undefined;
 
   function apply(input: Input): void {
     if (input.kind === 'frame') heardAtMs = clock.monotonicMs();
@@ -175,12 +177,19 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   function takeRecord(memory: Memory, channel: string, record: BridgeRecord): void {
     counts.records += 1;
     const { timestampMs, errorMs } = timeOf(record);
-    const error = errorMs === undefined ? 'unknown' : String(Math.ceil(errorMs));
-    const headers: RecordHeader[] = [
+    const headers = headersOf(channel, errorMs === undefined ? 'unknown' : String(Math.ceil(errorMs)));
+    hand({ value: record.payload, key: keyOf(channel), headers, timestampMs, channel }, memory);
+  }
+
+  /** The same array for records with the same headers, of which there are many: what waits for a commit stays small. */
+  function headersOf(channel: string, error: string): RecordHeader[] {
+    if (lastHeaders?.channel === channel && lastHeaders.error === error) return lastHeaders.headers;
+    const headers = [
       { key: 'bridge.channel', value: Buffer.from(channel) },
       { key: 'time.error.ms', value: Buffer.from(error) },
     ];
-    hand({ value: record.payload, key: keyOf(channel), headers, timestampMs, channel }, memory);
+    lastHeaders = { channel, error, headers };
+    return headers;
   }
 
   function keyOf(channel: string): Buffer {
@@ -208,7 +217,9 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   function hand(record: FramedRecord, memory: Memory): void {
     unsettled += 1;
     const mark = encodeMark({ memory, seenAtMs: clock.wallMs(), boots });
-    needs.take({ ...record, marks: [[markKey(uid), mark]], settled: () => settle(memory) });
+    record.marks = [[markName, mark]];
+    record.settled = () => settle(memory);
+    needs.take(record);
   }
 
   /** Once for all the records of a commit, when the last of them has settled. */

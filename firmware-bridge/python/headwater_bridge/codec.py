@@ -206,11 +206,10 @@ def _decode_records(plain, at):
 def _decode_name(value, length_min):
     if not length_min <= len(value) <= NAME_MAX or utf8_length(value) != len(value):
         raise _Unfit("not a name")
-    name = value.decode()
-    for character in name:
-        if ord(character) < 0x20 or 0x7F <= ord(character) <= 0x9F:
+    for byte in value:
+        if byte < 0x20 or byte == 0x7F:
             raise _Unfit("a name with a control character")
-    return name
+    return value.decode()
 
 
 def _check(code, fields):

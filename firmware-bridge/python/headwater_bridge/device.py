@@ -14,7 +14,7 @@ RESEND_MS, RESEND_MS_MAX = 200, 2000
 HELLO_MS, HELLO_MS_MAX, WHO_MS_MIN = 250, 8000, 50
 PING_MS, LOST_MS, STALL_MS = 5000, 15000, 10000
 REFUSED_MS = {2: 8000, 3: 60000, 4: 8000}
-REST_MS = 2
+REST_MS, TURN_MS = 2, 20
 MASK = 0xFFFFFFFF
 # What a 16-bit sequence can tell apart: nothing is sent further beyond the oldest record.
 REACH = 0x7FFF
@@ -134,6 +134,12 @@ class Device:
     # --- the session ---
 
     def _take(self, frame, now):
+        if self._address is not None:
+            # Whatever the host says ends a turn that it gave before.
+            self._turn_at = None
+        if frame.type == WHO and frame.address == 0 and self._address is not None:
+            self._lose(now)
+            return
         if frame.address != self._address:
             self.counts["dropped"] += 1
             return
@@ -141,18 +147,24 @@ class Device:
             self._take_who(now)
         elif frame.type == WELCOME:
             self._take_welcome(frame, now)
+            if frame["status"] == 1 and self._nonce is None and frame.final:
+                self._give_turn(now)
         elif frame.type in (ACK, NAK, TIME, COMMAND):
             self._heard_at = now
             (self._take_ack, self._take_nak, self._take_time, self._take_command)[frame.type - ACK](frame, now)
-            if frame.type == ACK and frame.final and self._address is not None:
-                self._turn_at = (now + REST_MS) & MASK
+            if frame.type == ACK and frame.final:
+                self._give_turn(now)
         else:
             self.counts["dropped"] += 1
+
+    def _give_turn(self, now):
+        if self._address is not None:
+            self._turn_at = (now + REST_MS) & MASK
 
     def _take_who(self, now):
         self._lose(now)
         if self._address is not None:
-            self._turn_at = (now + REST_MS) & MASK
+            self._give_turn(now)
         elif self._hello_sent is not None and 0 <= _beyond(now, self._hello_sent) < WHO_MS_MIN:
             self._hello_at = (self._hello_sent + WHO_MS_MIN) & MASK
 
@@ -171,6 +183,8 @@ class Device:
         elif frame["status"] == 0 and frame["epoch"] == self.epoch and self.epoch != 0:
             if 0 <= _beyond(frame["expected"], self.first) <= len(self.records):
                 self._begin(frame, now)
+            elif self.is_connected:
+                self.counts["dropped"] += 1
             else:
                 self._renumber(0, now)
         elif frame["status"] == 1 and frame["epoch"] != 0 and not self.is_connected:
@@ -369,7 +383,10 @@ class Device:
             self._lose(now)
         if self._turn_at is None or _beyond(now, self._turn_at) < 0:
             return
+        is_late = _beyond(now, self._turn_at) > TURN_MS - REST_MS
         self._turn_at = None
+        if is_late:
+            return
         if not self.is_connected:
             self._say_hello(now)
             return

@@ -355,6 +355,29 @@ class Polled(unittest.TestCase):
         self.assertEqual(self.turn(line), [])
         self.assertEqual(len(line.device.records), 2)
 
+    def test_a_new_epoch_with_the_turn_is_answered_by_hello(self):
+        line = Line(address=5)
+        line.tell("WHO", address=5, final=True, version=1)
+        hello = self.turn(line)[0]
+        line.welcome(hello, status=1, epoch=EPOCH, address=5, final=True)
+        again = self.turn(line)
+        self.assertEqual([(frame.name, frame.final, frame["epoch"]) for frame in again], [("HELLO", True, EPOCH)])
+
+    def test_who_for_all_ends_the_session_and_is_not_answered(self):
+        line = self.connect()
+        line.tell("WHO", address=0, final=True, version=1)
+        self.assertEqual((self.turn(line), line.device.is_connected), ([], False))
+
+    def test_a_turn_that_begins_too_late_or_that_the_host_ends_is_over(self):
+        line = self.connect()
+        line.ack(0, 0, 2, address=5, final=True)
+        line.now += 25
+        line.device.poll()
+        self.assertEqual(line.frames(), [])
+        line.ack(0, 0, 2, address=5, final=True)
+        line.tell("TIME", address=6, id=1, wall=1, error=1)
+        self.assertEqual(self.turn(line), [])
+
     def test_what_was_asked_before_is_answered_in_the_turn(self):
         line = self.connect(on_command=lambda code, payload: (0, payload))
         line.tell("TIME", address=5, id=3, wall=1, error=1)

@@ -30,6 +30,8 @@ interface PendingWrite {
 
 /** Writes that may wait; with one command at a time from each partition of the topic it is hardly reached. */
 const WRITES_MAX = 256;
+/** Commands that are read at a start wait this long for the port to be opened. */
+const START_MS = 5000;
 
 export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, random = Math.random): Framing {
   const { portName, clock, trace } = needs;
@@ -48,6 +50,12 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   let strayBytes = 0;
   let skipped = 0;
   let isStopped = false;
+  let isStarting = true;
+  const notOpen = `port ${portName} is not open`;
+  const starting = clock.after(START_MS, () => {
+    isStarting = false;
+    dropWrites(notOpen);
+  });
 
   function move(input: LineInput): void {
     const moved = step(line, input, clock.monotonicMs(), rules);
@@ -172,7 +180,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
   function run(command: Command): Promise<Outcome> {
     const order = orderOf(command.value, config);
     if ('invalid' in order) return Promise.resolve({ outcome: 'invalid', reason: order.invalid });
-    if (!line.isOpen) return Promise.resolve({ outcome: 'offline', reason: `port ${portName} is not open` });
+    if (!line.isOpen && !isStarting) return Promise.resolve({ outcome: 'offline', reason: notOpen });
     if (writes.length >= WRITES_MAX) return Promise.resolve({ outcome: 'refused', reason: 'too many commands wait' });
     const timeoutMs = units.timeoutMs(order.write.unit);
     return new Promise((settle) => {
@@ -207,6 +215,8 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     pacesItself: true,
     isMaster: true,
     opened() {
+      isStarting = false;
+      starting.cancel();
       // Who was away may be back with the port; slots that passed meanwhile are not made up for.
       units.forgive();
       failures.fill(0);
@@ -227,6 +237,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     },
     stop() {
       isStopped = true;
+      starting.cancel();
       timer?.cancel();
       void following?.stop();
       move({ kind: 'close' });

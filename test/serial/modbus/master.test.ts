@@ -19,6 +19,8 @@ const REGISTERS = [
   { name: 'state', table: 'input', address: 1 },
 ];
 
+const WRITABLE = { id: 1, name: 'u1', registers: [{ name: 'mode', address: 5, writable: true }] };
+
 function sealed(bytes: Buffer): Buffer {
   const sum = Buffer.alloc(2);
   sum.writeUInt16LE(crc16(bytes));
@@ -26,7 +28,7 @@ function sealed(bytes: Buffer): Buffer {
 }
 
 /** Units 1 and 2 with two registers each, unless told otherwise. A unit takes 10 ms to answer. */
-function bench(settings: object = {}, first?: Speak) {
+function bench(settings: object = {}, first?: Speak, isOpen = true) {
   const units = [1, 2].map((id) => ({ id, name: `u${id}`, registers: REGISTERS }));
   const given = { path: '/dev/x', topic: 't', name: 'line', framing: 'modbus-rtu', units, interval: '1s', ...settings };
   const [port] = serialPorts(given);
@@ -59,7 +61,7 @@ function bench(settings: object = {}, first?: Speak) {
     },
     () => 0,
   );
-  framing.opened();
+  if (isOpen) framing.opened();
   const statusOf = (unit: number): UnitStatus => (framing.status().details!['units'] as UnitStatus[])[unit - 1]!;
   const told = () => records.splice(0).map(({ key, value }) => `${String(key)} ${String(value)}`);
   const order = (json: object): Promise<Outcome> =>
@@ -195,6 +197,35 @@ test('a late answer is not taken for the answer to the next request of the same 
   expect(at.framing.status().details).toMatchObject({ strayBytes: 7 });
 });
 
+test('a unit that is always later than its timeout is taken for dead, and its values for nothing', () => {
+  const registers = [0, 100, 200].map((address) => ({ name: `r${address}`, address }));
+  const settings = { timeout: '100ms', retries: 10, quarantine: '1s', quarantineMax: '1s' };
+  const at = bench({ units: [{ id: 1, name: 'u1', registers }], ...settings });
+  at.speak = (unit, code, data) => {
+    const answer = Buffer.of(unit, code, 2, 0, data[1]!);
+    at.clock.after(160, () => at.framing.chunk(sealed(answer), at.clock.wallMs()));
+    return undefined;
+  };
+  at.clock.advance(60_000);
+  expect(at.statusOf(1).polls).toBeGreaterThan(50);
+  expect(at.statusOf(1).answers).toBe(0);
+  expect(at.told().filter((text) => !text.includes('"value":null'))).toEqual([]);
+});
+
+test('commands that waited for a start are carried out once the port is open, and not for ever', async () => {
+  const at = bench({ units: [WRITABLE], commands: { topic: 'c' } }, values(0, 0), false);
+  const early = at.order({ unit: 'u1', name: 'mode', value: 1 });
+  at.clock.advance(3000);
+  at.framing.opened();
+  at.clock.advance(100);
+  expect(await early).toEqual({ outcome: 'done' });
+  const never = bench({ units: [WRITABLE], commands: { topic: 'c' } }, values(0, 0), false);
+  const waits = never.order({ unit: 'u1', name: 'mode', value: 1 });
+  never.clock.advance(5001);
+  expect(await waits).toEqual({ outcome: 'offline', reason: 'port line is not open' });
+  expect(never.clock.timers()).toBe(0);
+});
+
 test('while the log is full nobody is asked; what passed is skipped, counted and not made up for', () => {
   const at = bench();
   at.clock.advance(500);
@@ -207,8 +238,6 @@ test('while the log is full nobody is asked; what passed is skipped, counted and
   expect(at.asked).toHaveLength(4);
   expect(at.framing.status().details).toMatchObject({ skipped: 8 });
 });
-
-const WRITABLE = { id: 1, name: 'u1', registers: [{ name: 'mode', address: 5, writable: true }] };
 
 test('a command is written once and its outcome told: done, refused by the unit, or unknown', async () => {
   const at = bench({ units: [WRITABLE], commands: { topic: 'c', results: 'r' }, timeout: '100ms' });

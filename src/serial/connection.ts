@@ -14,7 +14,7 @@ export interface ConnectionStatus {
   /** The USB device that it is, or was when it was first open. */
   usb?: UsbIdentity;
   state: LinkState;
-  /** How long it has been in this state. */
+  /** How long it has been open, or has not been: attempts in between do not count. */
   sinceMs: number;
   /** How often the port was opened. */
   openings: number;
@@ -63,8 +63,8 @@ export function openConnection(needs: ConnectionNeeds): Connection {
     const { link: next, action } = step(link, input, needs.random());
     link = next;
     if (reason !== undefined) lastError = reason;
+    if ((before === 'open') !== (link.state === 'open')) sinceMs = clock.monotonicMs();
     if (before !== link.state) {
-      sinceMs = clock.monotonicMs();
       tell(before);
       needs.onState(link.state, reason);
     }

@@ -5,7 +5,7 @@ import type { LinkState } from './link.ts';
 
 export interface PortFacts {
   state: LinkState;
-  /** How long it has been in this state. */
+  /** How long it has been open, or has not been. */
   sinceMs: number;
   isPaused: boolean;
   /** How long ago the device was last heard; undefined if it never was. */

@@ -45,7 +45,7 @@ def calls(compiler, out):
     listing = run([tool(compiler, 'objdump'), '-dr', out])
     graph, current = {}, None
     for line in listing.splitlines():
-        start = re.match(r'[0-9a-f]+ <([^>]+)>:', line)
+        start = re.match(r'[0-9a-f]+ <([^.>][^>]*)>:', line)
         if start:
             current = graph.setdefault(start.group(1), set())
             continue

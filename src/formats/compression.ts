@@ -2,10 +2,11 @@
 // reads all five. Synchronous: at batch sizes the asynchronous form costs the main thread as much.
 // Every decoder takes any bytes and gives at most bytesMax bytes or FORMAT_CORRUPT.
 
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
 import { corrupt } from './bytes.ts';
 import { decodeLz4 } from './lz4.ts';
 import { decodeSnappy } from './snappy.ts';
+import { compressZstd } from './zstd.ts';
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
 
@@ -30,7 +31,7 @@ export function idOfCompression(name: Compression): number {
 export function compress(compression: WrittenCompression, data: Buffer): Buffer {
   if (compression === 'none') return data;
   if (compression === 'gzip') return gzipSync(data);
-  return zstdCompressSync(data, { params: { [constants.ZSTD_c_compressionLevel]: 1 }, pledgedSrcSize: data.length });
+  return compressZstd(data);
 }
 
 /** Undoes any of the five. Throws FORMAT_CORRUPT for broken data and for more than `bytesMax` bytes of output. */

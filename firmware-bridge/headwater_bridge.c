@@ -472,7 +472,7 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
         renumber(h, 0);
         return;
     }
-    release(h, expected - h->first);
+    /* What the host has received is not durable yet: an ACK frees it. */
     end_commands(h);
     h->key = key;
     h->received = h->skipped = h->next = expected;

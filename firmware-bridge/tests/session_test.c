@@ -212,11 +212,38 @@ static void epoch_renumbers(void) {
     CHECK_EQUAL(hello_end(), 2);
     host_welcome(&line, 0, hello_nonce(), EPOCH, 1, 8);
     hwb_poll(&device);
-    CHECK_EQUAL(hwb_pending(&device), 1);
     CHECK_EQUAL(next(), CHANNEL);
     CHECK_EQUAL(next(), DATA);
     CHECK_EQUAL(sequence(), 1);
     CHECK_EQUAL(frame.fields[7], 6);
+}
+
+/* The host may still lose what it has received: only a commit frees it. */
+static void expected_frees_nothing(void) {
+    uint8_t i;
+    connected(8);
+    for (i = 0; i < 3; i++) say(i);
+    hwb_poll(&device);
+    host_ack(&line, 0, 3, 8);
+    host_who(&line);
+    hwb_poll(&device);
+    while (next() != HELLO) {}
+    host_welcome(&line, 0, hello_nonce(), EPOCH, 3, 8);
+    CHECK_EQUAL(hwb_poll(&device), HWB_CONNECTED);
+    CHECK_EQUAL(next(), 0);
+    CHECK_EQUAL(hwb_pending(&device), 3);
+    host_who(&line);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK_EQUAL(hello_first(), 0);
+    host_welcome(&line, 0, hello_nonce(), EPOCH, 1, 8);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), CHANNEL);
+    CHECK_EQUAL(next(), PACK);
+    CHECK_EQUAL(sequence(), 1);
+    host_ack(&line, 3, 3, 8);
+    hwb_poll(&device);
+    CHECK_EQUAL(hwb_pending(&device), 0);
 }
 
 static void expected_out_of_bounds(void) {
@@ -856,6 +883,7 @@ int main(void) {
     TEST("a WELCOME to a repeated HELLO begins the session anew", welcome_again);
     TEST("a refused device waits 8 s, or 60 s", refused);
     TEST("an epoch numbers the records anew", epoch_renumbers);
+    TEST("what the host has and has not committed is kept, and sent again to a host that has lost it", expected_frees_nothing);
     TEST("an expected sequence that is not in the store makes the device ask for an epoch", expected_out_of_bounds);
     TEST("no more records than the window are under way", window_holds);
     TEST("a PACK ends where a length or a time does not fit", pack_bounds);

@@ -207,7 +207,8 @@ class Turn {
       asked: new Map(),
       channels: new Map(),
       heardAtMs: this.nowMs,
-      ackDueAtMs: Infinity,
+      // WELCOME says what has arrived; only an acknowledgement says what is durable.
+      ackDueAtMs: this.nowMs + ACK_DELAY_MS,
       ackSentAtMs: this.nowMs,
       time: { id: 0, sentAtMs: this.nowMs, dueAtMs: Infinity, answers: 0 },
       commandId: 0,

@@ -85,11 +85,12 @@ export function createSections(listener: SectionListener): Sections {
   }
 
   function silence(): boolean {
-    const bytes = held.subarray(0, heldBytes);
-    if (heldBytes === 0 || !isText(bytes)) return heldBytes > 0;
-    heldBytes = 0;
-    listener.onText(Buffer.from(bytes));
-    return false;
+    const end = heldBytes - cutCharacterBytes(held.subarray(0, heldBytes));
+    const bytes = Buffer.from(held.subarray(0, end));
+    if (end === 0 || !isText(bytes)) return heldBytes > 0;
+    heldBytes = held.copy(held, 0, end, heldBytes);
+    listener.onText(bytes);
+    return heldBytes > 0;
   }
 
   return {

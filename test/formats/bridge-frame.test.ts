@@ -168,6 +168,22 @@ test('text without an end is passed on in silence, and a part of a frame is not'
   expect(texts).toEqual(['login: ']);
 });
 
+test('a character that silence cuts waits for its rest', () => {
+  const texts: string[] = [];
+  const sections = createSections({
+    onBody: () => expect.unreachable(),
+    onText: (text) => texts.push(text.toString()),
+    onBad: () => expect.unreachable(),
+    keyOf: () => 1,
+  });
+  const euro = Buffer.from('€');
+  sections.push(Buffer.concat([Buffer.from('5 '), euro.subarray(0, 2)]));
+  expect(sections.silence()).toBe(true);
+  expect(sections.silence()).toBe(true);
+  sections.push(Buffer.concat([euro.subarray(2), Buffer.alloc(1)]));
+  expect(texts).toEqual(['5 ', '€']);
+});
+
 test('text longer than any frame comes in pieces, and nothing of it is lost', () => {
   const text = 'All work and no play makes… '.repeat(300);
   for (const chunkBytes of [1, 100, 100_000]) {

@@ -17,7 +17,7 @@ REFUSED_MS = {2: 8000, 3: 60000, 4: 8000}
 REST_MS, TURN_MS = 2, 20
 MASK = 0xFFFFFFFF
 # What a 16-bit sequence can tell apart: nothing is sent further beyond the oldest record.
-REACH = 0x7FFF
+REACH = 0x4000
 
 
 class Uptime:

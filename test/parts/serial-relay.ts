@@ -40,8 +40,11 @@ const BACKLOG_MAX = 256 * 1024;
 /** A run of bytes that a fault keeps is let go after such a silence. */
 const FLUSH_MS = 60;
 
-/** Joins two ends. `seed` says which faults come: print it in what a failing test says. */
-export function openRelay(device: RelayEnd, host: RelayEnd, seed: number, noise?: Noise): SerialRelay {
+/**
+ * Joins two ends. `seed` says which faults come: print it in what a failing test says. `noise` is that of the way to the
+ * host, and of the other if `back` is not given.
+ */
+export function openRelay(device: RelayEnd, host: RelayEnd, seed: number, noise?: Noise, back = noise): SerialRelay {
   let out: Promise<void> | undefined;
   let isOpen = true;
 
@@ -58,7 +61,7 @@ export function openRelay(device: RelayEnd, host: RelayEnd, seed: number, noise?
 
   const isPassing = (): boolean => isOpen && out === undefined;
   const toHost = openWay(host, seed * 2 + 1, noise, isPassing, hangUp);
-  const toDevice = openWay(device, seed * 2 + 2, noise, isPassing, hangUp);
+  const toDevice = openWay(device, seed * 2 + 2, back, isPassing, hangUp);
   device.onData(toHost.push);
   host.onData(toDevice.push);
 

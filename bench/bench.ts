@@ -9,6 +9,7 @@ import { measureMirror } from './steps/mirror.ts';
 import { measureMqtt } from './steps/mqtt.ts';
 import { measurePath } from './steps/path.ts';
 import { measureRss } from './steps/rss.ts';
+import { measureSerial } from './steps/serial.ts';
 import { measureWear } from './steps/wear.ts';
 
 const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
@@ -17,6 +18,7 @@ const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
   rss: measureRss,
   mirror: measureMirror,
   path: measurePath,
+  serial: measureSerial,
 };
 
 const USAGE = `npm run bench                      all measurements, some eighteen minutes; results go to bench/README.md

@@ -22,6 +22,10 @@ export interface HeadwaterOptions {
   node?: string;
   /** `commit.burst`; 0ms is what is left when the burst is used up. */
   burst?: string;
+  /** `commit.interval`; 100ms by default. */
+  interval?: string;
+  /** Paths of serial ports with firmware-bridge behind them. */
+  serial?: string[];
   /** `retentionBytes` of each of the four partitions. */
   retention?: string;
   /** Bootstrap address of a mirror's upstream. */
@@ -68,17 +72,21 @@ export function headwaterCommand(): string {
 }
 
 function configOf(options: HeadwaterOptions, port: number, httpPort: number): string {
-  const { dir, node, burst, retention, upstream } = options;
+  const { dir, node, burst, interval, retention, serial, upstream } = options;
   const lines = [
     `node: { name: ${node ?? 'bench'} }`,
     `data: { dir: ${dir}, budget: 16GiB }`,
-    `commit: { burst: ${burst ?? '5m'} }`,
+    `commit: { interval: ${interval ?? '100ms'}, burst: ${burst ?? '5m'} }`,
     `mqtt: { listen: 127.0.0.1:${port} }`,
     'kafka: { listen: off }',
     `http: { listen: 127.0.0.1:${httpPort} }`,
     'routes: [{ mqtt: plant/+line/+machine, topic: readings, key: "{line}/{machine}" }]',
     `topics: { readings: { partitions: 4, retentionBytes: ${retention ?? 'none'} } }`,
   ];
+  for (const [index, path] of (serial ?? []).entries()) {
+    if (index === 0) lines.push('serial:');
+    lines.push(`  - { path: ${path}, topic: plant, framing: bridge }`);
+  }
   if (upstream !== undefined) lines.push(`mirror: [{ name: dc, bootstrap: ["${upstream}"] }]`);
   return `${lines.join('\n')}\n`;
 }

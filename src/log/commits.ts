@@ -30,6 +30,11 @@ const WAITING_BYTES_FULL = 8 * 1024 * 1024;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 const ROOM_LOOK_MS = 1000;
 const LULL_MS_MIN = 2;
+/**
+ * When records wait already at the end of a commit, several publish: the next commit waits so long for more of theirs,
+ * though it has its credit. A publisher that is alone waits for its acknowledgement, and never for this.
+ */
+const COMPANY_MS = 3;
 
 export interface CommitCounters {
   count: number;
@@ -126,6 +131,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   let timer: Timer | undefined;
   // While a timer runs: so many bytes are a reason to look before it fires.
   let wakeBytes = FREE_BYTES;
+  let companyUntilMs = -Infinity;
   let look: Timer | undefined;
   let isClosing = false;
 
@@ -163,7 +169,11 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
   /** 0 when a commit of `bytes` may start, which is paid for then; else the milliseconds until it is worth asking again. */
   function pay(now: number, bytes: number): number {
     if (isClosing) return 0;
-    if (bytes < FREE_BYTES) return credits.take(now) ? 0 : Math.ceil(credits.waitMs(now));
+    if (bytes < FREE_BYTES) {
+      const waitMs = Math.max(companyUntilMs - now, credits.waitMs(now));
+      if (waitMs <= 0) credits.take(now);
+      return Math.max(0, Math.ceil(waitMs));
+    }
     const waitMs = credits.available(now) >= 1 ? 0 : Math.min(rest.waitMs(now, bytes), Math.ceil(credits.waitMs(now)));
     if (waitMs === 0) credits.restart();
     return waitMs;
@@ -198,7 +208,9 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
       else item.failed(error);
     }
     inFlight = undefined;
-    rest.ended(clock.monotonicMs(), counters.lastMs);
+    const now = clock.monotonicMs();
+    rest.ended(now, counters.lastMs);
+    companyUntilMs = gathering.isEmpty ? -Infinity : now + COMPANY_MS;
     commit.settle(error);
     tellRoom();
     startIfPaid();

@@ -125,3 +125,24 @@ test('doors may read later while a commit waits for its credit, and have read be
   await turns();
   expect(card.written.length).toBe(2);
 });
+
+test('what waits when a commit ends waits some ms for more, a publisher that is alone does not', async () => {
+  const { card, commits } = open();
+  await commits.mark('alone', null).done();
+  await commits.mark('alone, and acknowledged', null).done();
+  expect(card.written.length).toBe(2);
+  const during: CommitItem = {
+    take: () => void commits.mark('came while the card was busy', null),
+    committed: () => undefined,
+    failed: () => undefined,
+  };
+  commits.join(during, 1);
+  await commits.mark('of the same commit', null).done();
+  await turns();
+  commits.mark('came a little later', null);
+  await turns();
+  expect(card.written.length).toBe(3);
+  clock.advance(3);
+  await turns();
+  expect(card.written.slice(3).map((marks) => marks.length)).toEqual([2]);
+});

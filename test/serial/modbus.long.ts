@@ -6,6 +6,7 @@ import { systemClock } from '../../src/clock.ts';
 import { openCommands } from '../../src/commands/commands.ts';
 import { openIntake } from '../../src/intake/intake.ts';
 import type { UnitStatus } from '../../src/serial/modbus/counts.ts';
+import { FIRST_LINE, readyMs, step, type LineInput } from '../../src/serial/modbus/line.ts';
 import { openSerial, type Serial } from '../../src/serial/serial.ts';
 import { openRandom, printedSeed } from '../fuzz/random.ts';
 import { openLogFolder, readAll, silent } from '../log/open-log.ts';
@@ -225,6 +226,44 @@ test('through damaged, cut, lost, late and wrong answers and noise no wrong valu
   expect(readings.length).toBeGreaterThan(1000);
   expect(timeouts).toBeGreaterThan(20);
   expect(crcErrors).toBeGreaterThan(5);
+});
+
+test('a million random streams: the line never throws, holds two frames at most, and hears the next true answer', () => {
+  const random = openRandom(printedSeed('modbus streams'));
+  const rules = { baud: 115_200, characterBits: 10, pauseMs: 50, turnaroundMs: 100, hasEcho: false };
+  const request = { kind: 'read', unit: 3, table: 'holding', address: 0, count: 2 } as const;
+  const answer = Buffer.from('0303040001000209f2', 'hex');
+  let line = step(FIRST_LINE, { kind: 'open' }, 0, rules).line;
+  let nowMs = 0;
+  let heard = 0;
+  let asked = 0;
+  const move = (input: LineInput): void => {
+    const moved = step(line, input, nowMs, rules);
+    line = moved.line;
+    for (const output of moved.outputs) if (output.kind === 'result' && output.result.kind === 'registers') heard += 1;
+    if ((line.waiting?.held.length ?? 0) > 512) throw new Error(`${line.waiting!.held.length} bytes are held`);
+  };
+  for (let round = 0; round < 1_000_000; round += 1) {
+    nowMs += random.below(30);
+    const ready = readyMs(line);
+    if (ready !== undefined && ready <= nowMs) {
+      move({ kind: 'send', request, timeoutMs: 100 });
+      asked += 1;
+    }
+    const cut = random.below(answer.length);
+    const noise = random.below(3) === 0 ? random.bytes(random.below(40)) : answer.subarray(cut, cut + random.below(9));
+    if (random.below(4) === 0) move({ kind: 'tick' });
+    else move({ kind: 'bytes', bytes: noise });
+    if (round % 1000 !== 0) continue;
+    for (; readyMs(line) === undefined; nowMs += 50) move({ kind: 'tick' });
+    nowMs = Math.max(nowMs, readyMs(line)!) + 1;
+    const before = heard;
+    move({ kind: 'send', request, timeoutMs: 100 });
+    move({ kind: 'bytes', bytes: random.bytes(random.below(20)) });
+    move({ kind: 'bytes', bytes: answer });
+    expect(heard).toBe(before + 1);
+  }
+  console.log(`${asked} requests, ${heard} answers`);
 });
 
 const COMMANDS = { topic: 'orders', results: 'results', raw: true };

@@ -8,7 +8,8 @@
 //
 // - Before a request the line is silent for 3.5 characters, at least 1.75 ms (Modbus over Serial Line 1.02, 2.5.1.1).
 // - The deadline is the time that the request takes on the wire plus the unit's timeout. Once bytes come it moves to
-//   `pauseMs` after the last of them: adapters deliver in pieces, and a long answer takes its time at 1200 baud.
+//   `pauseMs` after the last of them: adapters deliver in pieces, and a long answer takes its time at 1200 baud. It moves
+//   by no more than the longest frame takes and two pauses, so that a unit that chatters does not hold the line for ever.
 // - As many bytes as the answer has, a pause, and no answer in them: that was the answer, damaged. Fewer, or a whole
 //   frame that answers something else: it may still come.
 // - What comes while nobody is waited for is late or noise. It is counted, forgotten, and the silence begins anew.
@@ -39,6 +40,8 @@ interface Waiting {
   frame: Buffer;
   sentMs: number;
   deadlineMs: number;
+  /** Whatever comes, it ends here. */
+  limitMs: number;
   /** Bytes that came and are no answer so far. */
   held: Buffer;
   lastByteMs: number;
@@ -122,13 +125,13 @@ function send(line: Line, request: Request, timeoutMs: number, nowMs: number, ru
   const frame = encodeRequest(request);
   const wireMs = frame.length * characterMs(rules);
   const deadlineMs = nowMs + wireMs + (request.unit === BROADCAST ? rules.turnaroundMs : timeoutMs);
-  const held = Buffer.alloc(0);
   const waiting: Waiting = {
     request,
     frame,
     sentMs: nowMs,
     deadlineMs,
-    held,
+    limitMs: deadlineMs + FRAME_BYTES_MAX * characterMs(rules) + 2 * rules.pauseMs,
+    held: Buffer.alloc(0),
     lastByteMs: -Infinity,
     seen: 'timeout',
     awaitsEcho: rules.hasEcho,
@@ -173,10 +176,10 @@ function afterPause(waiting: Waiting, nowMs: number, rules: LineRules): Waiting 
 }
 
 /** When what is waited for is given up, or looked at. */
-function endMs({ deadlineMs, held, lastByteMs, request }: Waiting, rules: LineRules): number {
+function endMs({ deadlineMs, limitMs, held, lastByteMs, request }: Waiting, rules: LineRules): number {
   if (held.length === 0) return deadlineMs;
   const pausedMs = lastByteMs + rules.pauseMs;
-  return held.length >= answerBytes(request) ? pausedMs : Math.max(deadlineMs, pausedMs);
+  return Math.min(limitMs, held.length >= answerBytes(request) ? pausedMs : Math.max(deadlineMs, pausedMs));
 }
 
 function tick(line: Line, nowMs: number, rules: LineRules): LineStep {
@@ -187,7 +190,9 @@ function tick(line: Line, nowMs: number, rules: LineRules): LineStep {
     const result: LineOutput = { kind: 'result', request, result: { kind: 'broadcast' }, tookMs: nowMs - sentMs };
     return { line: { ...line, waiting: undefined }, outputs: [result] };
   }
-  const seen = afterPause(waiting, nowMs, rules);
+  // At the limit without a pause: what has come is noise.
+  const isChatter = nowMs >= waiting.limitMs && nowMs - waiting.lastByteMs < rules.pauseMs;
+  const seen: Waiting = isChatter ? { ...waiting, seen: 'crc' } : afterPause(waiting, nowMs, rules);
   if (seen.held.length === 0 && nowMs < seen.deadlineMs) return { line: { ...line, waiting: seen }, outputs: [] };
   const outputs: LineOutput[] = [failed(seen, seen.seen, nowMs)];
   return { line: { ...line, waiting: undefined }, outputs };

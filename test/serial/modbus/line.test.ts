@@ -147,6 +147,15 @@ test('noise without an end is held up to two frames', () => {
   expect(line().waiting!.held.length).toBe(512);
 });
 
+test('a unit that chatters without a pause does not hold the line for ever', () => {
+  const { ask, bytes, tick, wakeMs: wake } = story();
+  ask();
+  const limitMs = 10 + 8.33 + 500 + (256 * 10_000) / 9600 + 100;
+  for (let at = 20; at < 880; at += 10) bytes(at, Buffer.of(0x55));
+  expect(wake()).toBeCloseTo(limitMs, 0);
+  expect(tick(limitMs + 1)).toEqual([failure('crc')]);
+});
+
 test('a broadcast has no answer: it ends when the turnaround is over', () => {
   const { ask, tick, wakeMs: wake } = story();
   ask(10, { kind: 'write-bits', unit: 0, address: 1, bits: [true], isSingle: true });

@@ -1,10 +1,10 @@
 // A serial port of the operating system. The only importer of serialport, which is loaded when the first port is opened:
 // a node without serial ports does not pay for it.
 //
-// serialport does not always notice that a device has gone: when the kernel hangs up while a read is under way, every
-// further read returns zero bytes and is repeated at once, for ever. So the path is looked at once a second, and a port
-// whose path has gone or names another device is closed.
+// A device that goes is mostly noticed by reading. Not always: nothing is read from a port that is held back. So the path is
+// looked at once a second, and a port whose path has gone or names another device is closed.
 
+import { readSync } from 'node:fs';
 import type { SerialPort } from 'serialport';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -28,7 +28,7 @@ export interface Port {
   readonly path: string;
   /** What is behind it, if that is a USB device. */
   readonly usb: UsbIdentity | undefined;
-  /** Reads no more than what the port buffers (64 KiB); the rest waits in the kernel, or in the device by flow control. */
+  /** Reads no more; what comes waits in the kernel (4 KiB), or in the device by flow control. */
   pause(): void;
   resume(): void;
   /** Sends bytes, which must not be changed any more. False: none of them was taken, as too much waits; see onDrained. */
@@ -187,16 +187,25 @@ function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortLis
   return { pause: reading.pause, resume: reading.resume, write, flush, close: shut, path, usb };
 }
 
+/** What the package's binding is on every Unix, beyond what its interface tells. */
+interface UnixBinding {
+  fd: number | null;
+  /** Emits once for each call; with an error when the port is closed. */
+  poller: { once(event: 'readable', listener: (error: Error | null) => void): unknown };
+}
+
 /**
- * Reads until the port is closed. The package's own stream costs a buffer of 64 KiB and some 20 us for each chunk, and a
- * device that sends steadily makes a chunk of every few bytes: so the port is read directly, into one buffer, and while
- * chunks follow one another closely the next one is left to gather for a moment.
+ * Reads until the port is closed. The package's own stream costs a buffer of 64 KiB, a way through the thread pool and some
+ * 20 us for each chunk, and a device that sends steadily makes a chunk of every few bytes. So the descriptor, which never
+ * blocks, is read when it is readable, into one buffer; and while chunks follow one another closely, the next one is left
+ * to gather for a moment.
  */
 function readOn(
   serial: SerialPort,
   clock: Clock,
   needs: { onData: (chunk: Buffer) => void; onEnd: (error: unknown) => void; isDone: () => boolean },
 ): { pause: () => void; resume: () => void } {
+  const binding = serial.port as unknown as UnixBinding;
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   let isPaused = false;
   let resumed: (() => void) | undefined;
@@ -205,13 +214,13 @@ function readOn(
     let lastMs = -Infinity;
     while (!needs.isDone()) {
       if (isPaused) await new Promise<void>((resolve) => (resumed = resolve));
-      const { bytesRead } = await serial.port!.read(buffer, 0, READ_BYTES);
-      if (needs.isDone()) return;
-      // What is paused while its read is under way still gets what that read brings.
-      needs.onData(Buffer.from(buffer.subarray(0, bytesRead)));
-      const nowMs = clock.monotonicMs();
-      if (nowMs - lastMs < GATHER_MS * 2 && bytesRead < READ_BYTES / 2) await clock.sleep(GATHER_MS);
-      lastMs = nowMs;
+      await readable(binding);
+      if (clock.monotonicMs() - lastMs < GATHER_MS * 2) await clock.sleep(GATHER_MS);
+      // Both may have changed while it waited.
+      if (needs.isDone() || isPaused) continue;
+      const count = readNow(binding, buffer);
+      if (count > 0) needs.onData(Buffer.from(buffer.subarray(0, count)));
+      lastMs = count < READ_BYTES / 2 ? clock.monotonicMs() : -Infinity;
     }
   }
 
@@ -225,6 +234,26 @@ function readOn(
       resumed?.();
     },
   };
+}
+
+function readable({ poller }: UnixBinding): Promise<void> {
+  return new Promise((resolve, reject) => {
+    poller.once('readable', (error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+/** Bytes that were there; 0 if none were. Throws when the device has gone. */
+function readNow({ fd }: UnixBinding, buffer: Buffer): number {
+  if (fd === null) return 0;
+  try {
+    const count = readSync(fd, buffer, 0, buffer.length, null);
+    // A terminal that is readable and has nothing to read has been hung up.
+    if (count === 0) throw new Error('the device has gone');
+    return count;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
+  }
 }
 
 /** serialport tells what went wrong in words only. */

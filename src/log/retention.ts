@@ -62,7 +62,11 @@ export function openRetention(needs: RetentionNeeds): Retention {
     age.look();
     for (const partition of partitions.values()) await expire(partition);
     for (const segment of store.sealed()) await removeIfDead(segment.id);
-    while (store.diskBytes() > budgetBytes && store.sealed().length > 0) await removeOldest();
+    while (store.diskBytes() > budgetBytes && store.sealed().length > 0) {
+      // One that is about to be sealed may have nothing unsent.
+      if (!(await isAnyToSpare())) await store.whenSealed();
+      await removeOldest();
+    }
     needs.afterRun();
   }
 
@@ -87,6 +91,10 @@ export function openRetention(needs: RetentionNeeds): Retention {
       ({ partition, lastOffset }) => lastOffset < (partitions.get(partition)?.logStart ?? Infinity),
     );
     if (isDead) await store.remove(id);
+  }
+
+  async function isAnyToSpare(): Promise<boolean> {
+    return !(await oldestToSpare()).ranges.some(isUnsent);
   }
 
   /** For the budget's sake. */

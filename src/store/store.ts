@@ -75,6 +75,8 @@ export interface Store {
   /** Sealed segments, oldest first. */
   sealed(): SealedSegment[];
   rangesIn(id: number): Promise<Range[]>;
+  /** Resolves when all segments that were full at the call are sealed, or the store closes; at once if there is none. */
+  whenSealed(): Promise<void>;
   /** Removes a sealed segment; its space is free on return. */
   remove(id: number): Promise<void>;
   /** Bytes of all files, the part that is being written estimated. */
@@ -385,6 +387,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     },
     sealed: () => catalogue.sealed(),
     rangesIn: (id) => catalogue.rangesIn(id),
+    whenSealed: () => sealWork,
     async remove(id) {
       assert(catalogue.has(id), `segment ${id} is sealed`);
       await readers.close(id);

@@ -207,6 +207,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       const { connections, produced } = kafka.status();
       found.push({ name: 'kafka', state: 'open', clients: connections, ...produced });
     }
+    if (http !== undefined) found.push({ name: 'http', state: 'open', ...http.status().appended });
     for (const port of serial.status()) {
       found.push({ name: `serial ${port.name}`, state: port.state, records: port.records, bytes: port.bytes });
     }

@@ -14,7 +14,7 @@ import { answerOf, failure, json, JSON_TYPE, type Answer } from './exchange.ts';
 import { createGuard } from './guard.ts';
 import { createPage } from './page.ts';
 import { processMetrics, PROMETHEUS_TYPE, renderMetrics } from './prometheus.ts';
-import { appendRecords, readRecords } from './records.ts';
+import { appendRecords, readRecords, type RecordCounts } from './records.ts';
 import { dispatch, type Route } from './routing.ts';
 import { portEvents, sendToPort, type SerialPorts } from './serial.ts';
 import type { Health, Status } from './status.ts';
@@ -42,10 +42,15 @@ export interface HttpNeeds {
 export interface HttpRoom {
   /** Where it listens, with the true port. */
   readonly address: Address;
-  status(): { connections: number; requests: number };
+  status(): HttpStatus;
   metrics(): Metric[];
   /** Ends waiting requests, lets the others finish for a second, and closes all connections. */
   close(): Promise<void>;
+}
+
+export interface HttpStatus extends RecordCounts {
+  connections: number;
+  requests: number;
 }
 
 const CONNECTIONS_MAX = 64;
@@ -65,7 +70,8 @@ export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
     isToken: needs.token === undefined ? undefined : createSecretCheck(needs.token, { clock: needs.clock, trace }),
     onWrongToken: (from) => trace.limited('refused: wrong token', { from }),
   });
-  const routes = routesOf(needs, metrics);
+  const counts: RecordCounts = { appended: { records: 0, bytes: 0 }, read: { records: 0, bytes: 0 } };
+  const routes = routesOf(needs, counts, metrics);
   const closing = new AbortController();
   const requests = new Map<string, number>();
   let connections = 0;
@@ -111,6 +117,10 @@ export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
     return [
       gauge('http_connections', 'Open HTTP connections.', connections),
       counter('http_requests_total', 'HTTP requests answered, by the class of their status.', samples),
+      counter('http_appended_records_total', 'Records appended over HTTP.', counts.appended.records),
+      counter('http_appended_bytes_total', 'Bytes of the batches appended over HTTP.', counts.appended.bytes),
+      counter('http_read_records_total', 'Records read over HTTP.', counts.read.records),
+      counter('http_read_bytes_total', 'Bytes of the records read over HTTP, as JSON.', counts.read.bytes),
     ];
   }
 
@@ -118,7 +128,12 @@ export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
   const { address, port } = server.address() as AddressInfo;
   return {
     address: { host: address, port },
-    status: () => ({ connections, requests: [...requests.values()].reduce((total, count) => total + count, 0) }),
+    status: () => ({
+      connections,
+      requests: [...requests.values()].reduce((total, count) => total + count, 0),
+      appended: { ...counts.appended },
+      read: { ...counts.read },
+    }),
     metrics,
     close() {
       closing.abort();
@@ -127,8 +142,9 @@ export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
   };
 }
 
-function routesOf(needs: HttpNeeds, ownMetrics: () => Metric[]): Route[] {
-  const { log, status } = needs;
+function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metric[]): Route[] {
+  const { log, clock, status } = needs;
+  const records = { log, clock, counts };
   const page = createPage(needs);
   return [
     ['GET', '/', page.page],
@@ -141,10 +157,10 @@ function routesOf(needs: HttpNeeds, ownMetrics: () => Metric[]): Route[] {
     ['POST', '/topics', (exchange) => createTopic(log, exchange)],
     ['GET', '/topics/:topic', (exchange) => describeTopic(log, exchange)],
     ['DELETE', '/topics/:topic', (exchange) => deleteTopic(log, exchange)],
-    ['GET', '/topics/:topic/partitions/:partition/records', (exchange) => readRecords(needs, exchange)],
+    ['GET', '/topics/:topic/partitions/:partition/records', (exchange) => readRecords(records, exchange)],
     ['GET', '/serial/:port/events', (exchange) => portEvents(needs.serial, exchange)],
     ['POST', '/serial/:port/send', (exchange) => sendToPort(needs.serial, exchange)],
-    ['POST', '/topics/:topic/records', (exchange) => appendRecords(needs, exchange)],
+    ['POST', '/topics/:topic/records', (exchange) => appendRecords(records, exchange)],
   ];
 }
 

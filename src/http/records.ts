@@ -33,6 +33,13 @@ import { findTopic } from './topics.ts';
 export interface RecordsNeeds {
   log: Log;
   clock: Clock;
+  counts: RecordCounts;
+}
+
+/** Since the start. Appended bytes are those of the batches, read ones those of the records as JSON. */
+export interface RecordCounts {
+  appended: { records: number; bytes: number };
+  read: { records: number; bytes: number };
 }
 
 const PARAMETERS = ['offset', 'count', 'bytes', 'wait', 'format'];
@@ -43,7 +50,7 @@ const READ_BYTES = 256 * 1024;
 /** A batch goes upstream as it is, and Kafka's own default bound for one is 1 MiB. */
 const BATCH_BYTES_MAX = 512 * 1024;
 
-export async function readRecords({ log, clock }: RecordsNeeds, exchange: Exchange): Promise<Answer> {
+export async function readRecords({ log, clock, counts }: RecordsNeeds, exchange: Exchange): Promise<Answer> {
   const { query, params } = exchange;
   const topic = findTopic(log, params.get('topic'));
   const partition = findPartition(topic, params.get('partition') ?? '');
@@ -56,6 +63,8 @@ export async function readRecords({ log, clock }: RecordsNeeds, exchange: Exchan
   if (waitMs > 0 && offset === partition.highWatermark)
     await waitFor(partition, offset, waitMs, clock, exchange.signal);
   const { lines, nextOffset } = await collect(partition, offset, count, bytesMax);
+  counts.read.records += lines.length;
+  for (const line of lines) counts.read.bytes += Buffer.byteLength(line);
   return answerWith(partition, { offset, lines, nextOffset }, asLines);
 }
 
@@ -160,13 +169,16 @@ interface Kept {
   count: number;
 }
 
-export async function appendRecords({ log, clock }: RecordsNeeds, { request, params }: Exchange): Promise<Answer> {
+export async function appendRecords(
+  { log, clock, counts }: RecordsNeeds,
+  { request, params }: Exchange,
+): Promise<Answer> {
   const topic = findTopic(log, params.get('topic'));
   const values = await readValues(request);
   const nowMs = clock.wallMs();
   const records = values.map((value, index) => recordFromJson(value, index + 1, nowMs));
   const groups = byPartition(topic, records);
-  const outcomes = await Promise.allSettled([...groups].map(([partition, group]) => append(partition, group)));
+  const outcomes = await Promise.allSettled([...groups].map(([partition, group]) => append(partition, group, counts)));
   const kept = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed === undefined) return json(200, { records: records.length, kept });
@@ -174,11 +186,14 @@ export async function appendRecords({ log, clock }: RecordsNeeds, { request, par
 }
 
 /** One batch, or several one after another where they would make too long a batch. */
-async function append(partition: Partition, records: GivenRecord[]): Promise<Kept> {
+async function append(partition: Partition, records: GivenRecord[], { appended }: RecordCounts): Promise<Kept> {
   let baseOffset = -1;
   let builder = new BatchBuilder();
   const commit = async (): Promise<void> => {
-    const result = await partition.append(builder.build({ compression: 'auto' }));
+    const batch = builder.build({ compression: 'auto' });
+    const result = await partition.append(batch);
+    appended.records += builder.count;
+    appended.bytes += batch.length;
     if (baseOffset === -1) baseOffset = result.baseOffset;
     builder = new BatchBuilder();
   };

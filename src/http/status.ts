@@ -9,7 +9,7 @@ export interface Health {
   reasons: string[];
 }
 
-/** A way in: `mqtt`, `kafka`, or a serial port as `serial boiler`. */
+/** A way in: `mqtt`, `kafka`, `http`, or a serial port as `serial boiler`. */
 export interface DoorStatus {
   name: string;
   /** `open`, or a word for what is wrong, such as `missing`. */

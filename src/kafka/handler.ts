@@ -36,7 +36,7 @@ export interface Counters {
   refused: number;
   malformed: number;
   produced: { records: number; bytes: number };
-  fetched: { bytes: number };
+  fetched: { records: number; bytes: number };
   /** By name of the API. */
   requests: Map<string, number>;
 }

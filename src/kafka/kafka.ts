@@ -47,7 +47,7 @@ export interface KafkaStatus {
   malformed: number;
   requests: Record<string, number>;
   produced: { records: number; bytes: number };
-  fetched: { bytes: number };
+  fetched: { records: number; bytes: number };
   /** Requests that are not answered yet, responses that are not read yet. */
   inFlight: { requestBytes: number; responseBytes: number };
 }
@@ -123,7 +123,7 @@ function emptyCounters(): Counters {
     refused: 0,
     malformed: 0,
     produced: { records: 0, bytes: 0 },
-    fetched: { bytes: 0 },
+    fetched: { records: 0, bytes: 0 },
     requests: new Map(),
   };
 }
@@ -169,6 +169,7 @@ function metricsOf({ counters, requestBytes, responseBytes }: Door): Metric[] {
     ),
     counter('kafka_produced_records_total', 'Records appended for Kafka clients.', counters.produced.records),
     counter('kafka_produced_bytes_total', 'Bytes of the batches appended for Kafka clients.', counters.produced.bytes),
+    counter('kafka_fetched_records_total', 'Records of batches in Fetch responses.', counters.fetched.records),
     counter('kafka_fetched_bytes_total', 'Bytes of batches in Fetch responses.', counters.fetched.bytes),
     gauge('kafka_request_bytes_in_flight', 'Bytes of requests that are not answered yet.', requestBytes.usedBytes),
     gauge('kafka_response_bytes_in_flight', 'Bytes of responses that are not read yet.', responseBytes.usedBytes),

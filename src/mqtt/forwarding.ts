@@ -17,10 +17,11 @@ export interface Outgoing {
   qos: number;
   retain: boolean;
   brokerCounter: number;
+  payload: Buffer | string;
 }
 
 export interface ForwardingCounts {
-  delivered: number;
+  delivered: { records: number; bytes: number };
   /** QoS 0 messages that a slow subscriber did not get. */
   droppedSlow: number;
 }
@@ -63,7 +64,8 @@ export function createForwarding(needs: ForwardingNeeds): (client: Subscriber, p
 
   return (client, packet) => {
     if (!mayGo(client, packet)) return false;
-    counts.delivered += 1;
+    counts.delivered.records += 1;
+    counts.delivered.bytes += Buffer.byteLength(packet.payload);
     return true;
   };
 }

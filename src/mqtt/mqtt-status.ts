@@ -7,8 +7,8 @@ export interface MqttStatus {
   clients: number;
   /** Messages that clients published, and their payloads. */
   received: { records: number; bytes: number };
-  /** Messages handed to subscribers. */
-  delivered: number;
+  /** Messages handed to subscribers, each as often as it was, and their payloads. */
+  delivered: { records: number; bytes: number };
   /** Messages that no route took; subscribers got them. */
   unrouted: number;
   /** Connections and packets refused, by reason. */
@@ -34,7 +34,8 @@ export function metricsOf(status: MqttStatus): Metric[] {
     counter('mqtt_received_bytes_total', 'Bytes of their payloads.', status.received.bytes),
     counter('mqtt_unrouted_total', 'Messages that no route took.', status.unrouted),
     counter('mqtt_refused_total', 'Connections and packets refused.', refused),
-    counter('mqtt_delivered_total', 'Messages handed to subscribers.', status.delivered),
+    counter('mqtt_delivered_records_total', 'Messages handed to subscribers.', status.delivered.records),
+    counter('mqtt_delivered_bytes_total', 'Bytes of their payloads.', status.delivered.bytes),
     counter('mqtt_dropped_total', 'Messages that subscribers did not get.', dropped),
     gauge('mqtt_sessions', 'Persistent sessions, connected or not.', status.sessions),
     gauge('mqtt_queued_messages', 'Messages in the queues of persistent sessions.', status.queued.messages),

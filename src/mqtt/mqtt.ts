@@ -86,7 +86,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   for (const clientId of marks.clients()) if (sessions.find(clientId) === undefined) sessions.open(clientId);
   const router = createRouter({ sessions, retained, writer, onFailure });
 
-  const counts = { records: 0, bytes: 0, unrouted: 0, delivered: 0, droppedSlow: 0 };
+  const counts = { records: 0, bytes: 0, unrouted: 0, delivered: { records: 0, bytes: 0 }, droppedSlow: 0 };
   const refusals = new Map<string, number>();
   const connections = new Map<Connection, Socket>();
   /** Of connections that are gone, with messages whose commit is under way. */
@@ -264,7 +264,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       listen: { host: address, port },
       clients: connections.size,
       received: { records: counts.records, bytes: counts.bytes },
-      delivered: counts.delivered,
+      delivered: { ...counts.delivered },
       unrouted: counts.unrouted,
       refused: Object.fromEntries(refusals),
       dropped: { slow: counts.droppedSlow, queue: missed, retained: retained.refused() },

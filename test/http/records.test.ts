@@ -208,3 +208,19 @@ describe('appending', () => {
     expect((await post('/topics/none/records', '{"value":"x"}')).status).toBe(404);
   });
 });
+
+test('records and bytes are counted both ways, as they lie in the log and as they are written out', async () => {
+  await post('/topics/readings/records', '[{"value":"a"},{"value":"b","partition":1}]');
+  await post('/topics/readings/records', '{"partition":9}');
+  const { text } = await door.ask('/topics/readings/partitions/0/records?format=jsonl');
+  await door.ask('/topics/readings/partitions/1/records?offset=end');
+  const stored = door.log.partition('readings', 0).bytes + door.log.partition('readings', 1).bytes;
+  const appended = { records: 2, bytes: stored };
+  const read = { records: 1, bytes: text.trimEnd().length };
+  expect(door.room.status()).toMatchObject({ appended, read });
+  const metrics = (await door.ask('/metrics')).text;
+  for (const [name, { records, bytes }] of Object.entries({ appended, read })) {
+    expect(metrics).toContain(`\nheadwater_http_${name}_records_total ${records}\n`);
+    expect(metrics).toContain(`\nheadwater_http_${name}_bytes_total ${bytes}\n`);
+  }
+});

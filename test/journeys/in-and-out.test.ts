@@ -103,6 +103,24 @@ test('what a Kafka client writes lies beside what MQTT brought, in the order of 
   expect(doors.find(({ name }) => name === 'kafka')).toMatchObject({ state: 'open', records: 5 });
 });
 
+test('what comes and goes over HTTP is counted at its door, like that of all others', async () => {
+  node = await openNode({ topics: { notes: {} } });
+  const answer = await fetch(`${node.http}/topics/notes/records`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '[{"value":"one"},{"value":"two"}]',
+  });
+  expect(answer.status).toBe(200);
+  expect(await readPartition(node.kafka, 'notes')).toHaveLength(2);
+
+  const { doors } = await statusOf(node);
+  const metrics = await (await fetch(`${node.http}/metrics`)).text();
+
+  expect(doors.find(({ name }) => name === 'http')).toMatchObject({ state: 'open', records: 2 });
+  expect(metrics).toMatch(/^headwater_http_appended_records_total 2$/m);
+  expect(metrics).toMatch(/^headwater_kafka_fetched_records_total [2-9]$/m);
+});
+
 test('keys spread over partitions as Kafka spreads them, and each keeps its order', async () => {
   node = await openNode({ topics: { mqtt: { partitions: 4 } } });
   const client = await node.mqtt();

@@ -234,6 +234,7 @@ test('status and metrics tell what was done', async () => {
     kafka_requests_total: 1,
     kafka_produced_records_total: 2,
     kafka_malformed_total: 0,
+    kafka_fetched_records_total: 0,
     kafka_fetched_bytes_total: 0,
   });
   expect(kafka.status()).toMatchObject({ listen: `127.0.0.1:${kafka.port}`, produced: { records: 2 } });

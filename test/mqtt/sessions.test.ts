@@ -390,7 +390,15 @@ test('numbers are told in status and metrics', async () => {
   await client.subscribe('a', 0);
   client.publish('a', 'four', 1, 1);
   await client.next('puback');
-  expect(given.room.status()).toMatchObject({ clients: 1, received: { records: 1, bytes: 4 }, delivered: 1 });
-  const received = given.room.metrics().find(({ name }) => name === 'mqtt_received_bytes_total');
-  expect(received?.samples).toEqual([{ value: 4 }]);
+  client.publish('b', 'nobody wants this', 1, 2);
+  await client.next('puback');
+  const delivered = { records: 1, bytes: 4 };
+  expect(given.room.status()).toMatchObject({ clients: 1, received: { records: 2, bytes: 21 }, delivered });
+  const values = Object.fromEntries(given.room.metrics().map(({ name, samples }) => [name, samples[0]?.value]));
+  expect(values).toMatchObject({
+    mqtt_received_records_total: 2,
+    mqtt_received_bytes_total: 21,
+    mqtt_delivered_records_total: 1,
+    mqtt_delivered_bytes_total: 4,
+  });
 });

@@ -10,6 +10,7 @@
 // other. There are no transactions yet, so the last stable offset is the high watermark. Version 13, by topic id, is
 // left out.
 
+import { readBatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { fetch } from '../../formats/kafka/01-fetch.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
@@ -42,6 +43,7 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
     const responses = await pass.run(call.door.log);
     const leftMs = deadlineMs - clock.monotonicMs();
     if (pass.bytes >= bytesMin || pass.hasErrors || growth.isNothing || leftMs <= 0 || call.signal.aborted) {
+      counters.fetched.records += pass.records;
       counters.fetched.bytes += pass.bytes;
       return { responses };
     }
@@ -56,6 +58,7 @@ function allowance(request: Request, { door }: Call): number {
 
 /** Reads the partitions of a request in their order, until the answer has what it may have. */
 class ReadingPass {
+  records = 0;
   bytes = 0;
   hasErrors = false;
   private readonly request: Request;
@@ -104,6 +107,7 @@ class ReadingPass {
     for (const batch of batches) {
       if (bytes + batch.length > bytesMax && !(isFirst && bytes === 0)) break;
       given.push(batch);
+      this.records += readBatchHeader(batch).recordCount;
       bytes += batch.length;
     }
     this.bytes += bytes;

@@ -7,7 +7,7 @@ import type { LoadedConfig } from './config.ts';
 import { configSchema } from './config-schema.ts';
 import { aboutOf, defaultOf, identityOf, shapeOf } from './config-setting.ts';
 import { isGiven, type ConfigPath } from './config-source.ts';
-import { formatBytes } from './config-units.ts';
+import { formatBytes, formatDuration } from './config-units.ts';
 
 const WIDTH = 110;
 
@@ -223,10 +223,12 @@ export function effectiveTree({ config, effective }: LoadedConfig): Record<strin
 
 function withMachine(effective: Record<string, unknown>, config: LoadedConfig['config']): Record<string, unknown> {
   const data = effective['data'] as Record<string, unknown>;
+  const { profile, ...commit } = effective['commit'] as Record<string, unknown>;
   return {
     ...effective,
     node: { name: config.node.name },
     data: { ...data, budget: data['budget'] ?? formatBytes(config.data.budgetBytes) },
+    commit: { profile, interval: formatDuration(config.commit.intervalMs), ...commit },
   };
 }
 

@@ -64,11 +64,17 @@ const data = section('What is kept on the card.', {
 });
 
 const commit = section('How often the card is written. A sync wears a card by about 17 kB, whatever it carries.', {
-  interval: byDefault(
+  profile: byDefault(
+    oneOf(['sd', 'emmc', 'ssd']),
+    'sd',
+    'What the data lies on. It decides the default of `interval`, and how often the card can be written, see `card`.',
+  ),
+  interval: optional(
     duration(1, 60_000),
-    '100ms',
+    '100ms with sd, 50ms with emmc, 10ms with ssd',
     'One commit may be made in each interval on average. A longer one spares the card, and lets a lone publisher ' +
       'wait longer once the burst is used up. A commit of 64 KiB or more is free.',
+    '100ms',
   ),
   burst: byDefault(
     duration(0, DAY_MS),
@@ -76,6 +82,19 @@ const commit = section('How often the card is written. A sync wears a card by ab
     'Commits that were not made are saved up to this time, and may then be made without waiting.',
   ),
 });
+
+const card = section(
+  'The card below `data.dir`: what `status` and `doctor` reckon its life by. Nothing else depends on it.',
+  {
+    size: optional(bytes(GIB, 1024 * 1024 * GIB), 'the size of the disk', 'Bytes of the whole card.', '32GiB'),
+    endurance: optional(
+      bytes(GIB, 1024 * 1024 * GIB),
+      'so many times its size: 500 with sd, 2000 with emmc, 600 with ssd',
+      'Bytes that can be written to it in its life, as its data sheet has them (TBW). The defaults are cautious guesses.',
+      '16TB',
+    ),
+  },
+);
 
 const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is on the card.', {
   listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
@@ -224,6 +243,7 @@ export const configSchema = group({
   node,
   data,
   commit,
+  card,
   mqtt,
   kafka,
   http,

@@ -136,6 +136,22 @@ export function formatBytes(bytes: number): string {
   return bytes < 0 ? 'none' : formatQuantity(bytes, BYTES);
 }
 
+const AMOUNTS: readonly [unit: string, bytes: number][] = [
+  ['TB', 1e12],
+  ['GB', 1e9],
+  ['MB', 1e6],
+  ['kB', 1e3],
+];
+
+/** Bytes as people look at them, rounded: 14688000000 is `14.7 GB`. */
+export function formatAmount(bytes: number): string {
+  // What would be rounded up to 1000 of a unit is one of the next.
+  const found = AMOUNTS.find(([, size]) => bytes >= size * 0.9995);
+  if (found === undefined) return `${Math.round(bytes)} B`;
+  const count = bytes / found[1];
+  return `${count >= 99.95 ? count.toFixed(0) : count.toFixed(1)} ${found[0]}`;
+}
+
 /** Where a door listens, or where to connect to. Port 0 takes any free port. */
 export interface Address {
   host: string;

@@ -22,7 +22,9 @@ export interface Config {
   node: { name: string };
   /** `dir` is absolute. */
   data: { dir: string; budgetBytes: number };
-  commit: { intervalMs: number; burstMs: number };
+  commit: { profile: Profile; intervalMs: number; burstMs: number };
+  /** Of the card: what it is reckoned by. */
+  card: { bytes: number | undefined; enduranceBytes: number | undefined; cycles: number; fallbackBytes: number };
   /** A door whose `listen` is undefined stays shut. */
   mqtt: { listen: Address | undefined; insecure: boolean; users: User[]; packetBytesMax: number; clientsMax: number };
   kafka: { listen: Address | undefined; insecure: boolean; advertise: Address | undefined; clientsMax: number };
@@ -88,6 +90,16 @@ export interface Entries {
 /** Mistakes that only the rooms know, such as a route's template. */
 export type RoomsCheck = (entries: Entries) => { path: ConfigPath; message: string }[];
 
+type Profile = ConfigValue['commit']['profile'];
+
+/** What follows from the kind of card. Cycles: how many times the whole of it can be written, by cautious data sheets. */
+const PROFILES: Record<Profile, { intervalMs: number; cycles: number }> = {
+  sd: { intervalMs: 100, cycles: 500 },
+  emmc: { intervalMs: 50, cycles: 2000 },
+  ssd: { intervalMs: 10, cycles: 600 },
+};
+
+const CARD_DEFAULT_BYTES = 32 * 2 ** 30;
 const BUDGET_DEFAULT_BYTES = 8 * 2 ** 30;
 const BUDGET_MIN_BYTES = 128 * 2 ** 20;
 
@@ -209,12 +221,16 @@ function effectiveOf(schema: v.GenericSchema, value: unknown): unknown {
 
 function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Config {
   const { mqtt, kafka, commit } = value;
+  const { intervalMs, cycles } = PROFILES[commit.profile];
   const dir = resolve(value.data.dir);
+  const onDisk = machine.diskBytes(dir);
+  const fallbackBytes = onDisk ?? CARD_DEFAULT_BYTES;
   const advertise = kafka.advertise === undefined ? undefined : parseAddress(kafka.advertise);
   return {
     node: { name: value.node.name ?? nodeNameFrom(machine.hostname()) },
-    data: { dir, budgetBytes: value.data.budget ?? defaultBudgetBytes(machine.diskBytes(dir)) },
-    commit: { intervalMs: commit.interval, burstMs: commit.burst },
+    data: { dir, budgetBytes: value.data.budget ?? defaultBudgetBytes(onDisk) },
+    commit: { profile: commit.profile, intervalMs: commit.interval ?? intervalMs, burstMs: commit.burst },
+    card: { bytes: value.card.size, enduranceBytes: value.card.endurance, cycles, fallbackBytes },
     mqtt: {
       listen: mqtt.listen,
       insecure: mqtt.insecure,

@@ -32,6 +32,7 @@ import { decodeProblems } from './serial/decode-settings.ts';
 import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
+import { openWear } from './wear/wear.ts';
 
 export interface Headwater {
   /** `host:port` of each door that is open, with the true port. */
@@ -69,6 +70,18 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
 
   const store = await openStore({ folder: config.data.dir, clock, trace });
   rooms.defer(() => store.close());
+  let counted = (): { bytes: number; records: number } => ({ bytes: 0, records: 0 });
+  // Below the log: a card that refuses writes holds up no stop once the log has given it up.
+  const wear = await openWear({
+    tables: store.tables,
+    clock,
+    trace,
+    folder: config.data.dir,
+    appended: () => counted(),
+    commitIntervalMs: config.commit.intervalMs,
+    card: { profile: config.commit.profile, ...config.card },
+  });
+  rooms.defer(() => wear.close());
   const log = await openLog({
     store,
     clock,
@@ -79,6 +92,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     budgetBytes: config.data.budgetBytes,
   });
   rooms.defer(() => log.close());
+  counted = () => log.status().appended;
   const intake = openIntake({ log, routes: config.routes, nodeName: config.node.name, clock, trace });
   rooms.defer(() => intake.close());
   const commands = openCommands({ log, intake, clock, trace });
@@ -169,7 +183,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
 
   function metrics(): Metric[] {
     const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
-    const opened = [log, intake, commands, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
+    const opened = [log, wear, intake, commands, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
     return [isReady, ...opened.flatMap((room) => room.metrics())];
   }
 
@@ -184,6 +198,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       doors: doors(),
       serial: serial.status().map(portSummary),
       log: log.status(),
+      wear: wear.status(),
       mirrors: mirrors.status().map(mirrorSummary),
       rooms: {
         intake: intake.status(),

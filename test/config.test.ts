@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
-import { formatAge } from '../src/config-units.ts';
+import { formatAge, formatAmount } from '../src/config-units.ts';
 import { HeadwaterError } from '../src/errors.ts';
 
 const machine = { hostname: () => 'pump 7', diskBytes: () => 64 * 2 ** 30 };
@@ -43,13 +43,25 @@ mirror:
 `;
 
 describe('the file', () => {
+  test('the kind of card decides how often commits are made, unless it is said', () => {
+    expect(load('').commit).toMatchObject({ profile: 'sd', intervalMs: 100 });
+    expect(load('commit: { profile: emmc }').commit.intervalMs).toBe(50);
+    const ssd = load('commit: { profile: ssd, interval: 1s }\ncard: { size: 256GiB, endurance: 150TB }');
+    expect(ssd.commit.intervalMs).toBe(1000);
+    expect(ssd.card).toMatchObject({ bytes: 256 * 2 ** 30, enduranceBytes: 150e12, cycles: 600 });
+    expect(mistakesOf({ text: 'commit: { profile: sdd }' })).toEqual([
+      'headwater.yaml:1:20: commit.profile must be one of sd, emmc, ssd, not "sdd", did you mean sd?',
+    ]);
+  });
+
   test('without a file everything is on loopback with the documented defaults', () => {
     const { locate, ...config } = loadConfig({ machine });
     expect(locate(['mqtt', 'listen'])).toBe('default');
     expect(config).toEqual({
       node: { name: 'pump-7' },
       data: { dir: `${process.cwd()}/data`, budgetBytes: 8 * 2 ** 30 },
-      commit: { intervalMs: 100, burstMs: 300_000 },
+      commit: { profile: 'sd', intervalMs: 100, burstMs: 300_000 },
+      card: { bytes: undefined, enduranceBytes: undefined, cycles: 500, fallbackBytes: 64 * 2 ** 30 },
       mqtt: {
         listen: { host: '127.0.0.1', port: 1883 },
         insecure: false,
@@ -388,6 +400,19 @@ describe('what is printed', () => {
     [86_400_000 * 400, '400d'],
   ])('%i ms are %s to people', (ms, text) => {
     expect(formatAge(ms)).toBe(text);
+  });
+
+  test.each([
+    [0, '0 B'],
+    [999.4, '999 B'],
+    [999.9, '1.0 kB'],
+    [17_000, '17.0 kB'],
+    [999_900, '1.0 MB'],
+    [14_688_000_000, '14.7 GB'],
+    [512e9, '512 GB'],
+    [32e12, '32.0 TB'],
+  ])('%d bytes are %s to people', (bytes, text) => {
+    expect(formatAmount(bytes)).toBe(text);
   });
 
   test('the sample file is the schema as it is', () => {

@@ -14,21 +14,40 @@ const ROOMS: Record<string, string[]> = {
   decode: [],
   store: [],
   log: ['formats', 'store'],
+  wear: ['store'],
   intake: ['formats', 'log'],
   commands: ['formats', 'log', 'intake'],
   mqtt: ['intake', 'store', 'log'],
   serial: ['formats', 'decode', 'intake', 'commands', 'log'],
   kafka: ['formats', 'log'],
   mirror: ['formats', 'log'],
-  http: ['formats', 'log'],
+  http: ['formats', 'log', 'wear'],
   cli: ['formats', 'serial', 'decode', 'headwater.ts', 'systemd.ts'],
-  'headwater.ts': ['store', 'log', 'intake', 'commands', 'mqtt', 'serial', 'kafka', 'mirror', 'http', 'formats'],
+  'headwater.ts': [
+    'store',
+    'log',
+    'intake',
+    'commands',
+    'mqtt',
+    'serial',
+    'kafka',
+    'mirror',
+    'http',
+    'formats',
+    'wear',
+  ],
   'systemd.ts': [],
   'main.ts': ['cli'],
 };
 
 /** What doors take from rooms that they reach through functions: types only. */
-const TYPES_ONLY: Record<string, string[]> = { mqtt: ['log'], serial: ['log', 'commands'], intake: [] };
+const TYPES_ONLY: Record<string, string[]> = {
+  mqtt: ['log'],
+  serial: ['log', 'commands'],
+  intake: [],
+  wear: ['store'],
+  http: ['wear'],
+};
 
 /** Packages that one file alone imports. */
 const SINGLE_IMPORTERS: Record<string, string> = {

@@ -7,6 +7,7 @@ import type { Headwater } from '../headwater.ts';
 import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { table, type Terminal } from './terminal.ts';
+import { wearLines } from './wear-lines.ts';
 
 export interface StatusOptions extends Whereabouts {
   output: 'text' | 'json';
@@ -69,6 +70,7 @@ function render(now: Status): string {
       ['  bytes on the card', log.diskBytes],
       ['  of the budget, %', share],
     ]),
+    ...wearLines(now.wear),
     '\nout\n',
     now.mirrors.length === 0 ? '  no mirror is configured\n' : mirrorsTable(now),
     ...now.mirrors.flatMap(({ name, problems }) => problems.map((problem) => `  ! ${name}: ${problem}\n`)),

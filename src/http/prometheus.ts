@@ -1,7 +1,6 @@
 // Prometheus' text format, version 0.0.4, and the process's own numbers. Everything is counted elsewhere in plain
 // fields; this runs only when somebody scrapes.
 
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../clock.ts';
 import { counter, gauge, type Metric, type Sample } from '../metrics.ts';
 
@@ -48,16 +47,6 @@ export interface ProcessNeeds {
   version: string;
 }
 
-/**
- * What the kernel counts for this process (write_bytes, proc(5)): pages sent to a block device, without the file system's
- * journal. Undefined where the kernel does not count. `io` is the file's path, for tests.
- */
-export async function deviceWrittenBytes(io = '/proc/self/io'): Promise<number | undefined> {
-  const text = await readFile(io, 'utf8').catch(() => '');
-  const found = /^write_bytes: (\d+)$/m.exec(text)?.[1];
-  return found === undefined ? undefined : Number(found);
-}
-
 /** The numbers of the process. The lag is measured here and now: a monitor that is always on wakes the CPU. */
 export async function processMetrics({ clock, version }: ProcessNeeds): Promise<Metric[]> {
   const beforeMs = clock.monotonicMs();
@@ -66,7 +55,6 @@ export async function processMetrics({ clock, version }: ProcessNeeds): Promise<
   const { user, system } = process.cpuUsage();
   const uptimeSeconds = process.uptime();
   const busySeconds = performance.eventLoopUtilization().active / 1000;
-  const writtenBytes = await deviceWrittenBytes();
   return [
     gauge('process_resident_memory_bytes', 'Memory that the process has in RAM.', process.memoryUsage.rss()),
     counter('process_cpu_seconds_total', 'CPU time of the process.', (user + system) / 1e6),
@@ -74,9 +62,6 @@ export async function processMetrics({ clock, version }: ProcessNeeds): Promise<
     gauge('uptime_seconds', 'Time since the process started.', uptimeSeconds),
     gauge('event_loop_lag_seconds', 'How long a due callback waited at this scrape.', lagSeconds),
     counter('event_loop_busy_seconds_total', 'Time in which the event loop was at work.', busySeconds),
-    ...(writtenBytes === undefined
-      ? []
-      : [counter('device_written_bytes_total', 'Bytes the process had written to block devices.', writtenBytes)]),
     gauge('build_info', 'Version of headwater.', [{ labels: { version }, value: 1 }]),
   ];
 }

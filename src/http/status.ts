@@ -2,6 +2,7 @@
 // to say for itself. The composition root puts it together from the rooms.
 
 import type { LogStatus } from '../log/log.ts';
+import type { WearStatus } from '../wear/wear.ts';
 
 export interface Health {
   ok: boolean;
@@ -67,6 +68,8 @@ export interface Status {
   doors: DoorStatus[];
   serial: PortSummary[];
   log: LogStatus;
+  /** What the card was written, and how long it will last. */
+  wear: WearStatus;
   mirrors: MirrorSummary[];
   /** Everything else, by room; its shape may change from version to version. */
   rooms: Record<string, unknown>;

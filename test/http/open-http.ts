@@ -31,6 +31,13 @@ export const STATUS: Status = {
     state: 'ok',
     droppedUnsent: { batches: 0, bytes: 0 },
   },
+  wear: {
+    commit: { intervalMs: 100, bytesPerDayMax: 14_688_000_000, yearsMin: 2.98 },
+    card: { profile: 'sd', bytes: 32e9, enduranceBytes: 16e12, device: 'mmcblk0' },
+    total: { seconds: 86_400, processBytes: 3e9, deviceBytes: 4e9, storedBytes: 1e9, records: 600 },
+    recent: { seconds: 86_400, processBytesPerDay: 3e9, deviceBytesPerDay: 4e9, writtenPerStoredByte: 3 },
+    yearsLeft: 10.9,
+  },
   mirrors: [],
   rooms: {},
 };

@@ -1,10 +1,7 @@
 // The text that Prometheus scrapes. That it is right in Prometheus' own eyes is the long suite's to show.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { deviceWrittenBytes, renderMetrics } from '../../src/http/prometheus.ts';
+import { renderMetrics } from '../../src/http/prometheus.ts';
 import { counter, gauge } from '../../src/metrics.ts';
 import { openDoor } from './open-http.ts';
 
@@ -43,12 +40,4 @@ test('the process tells its own numbers', async () => {
   expect(Number(/^process_resident_memory_bytes (\d+)$/m.exec(text)?.[1])).toBeGreaterThan(1e7);
   expect(text).toMatch(/^headwater_http_connections 1$/m);
   await door.room.close();
-});
-
-test('bytes written to the device are what the kernel counts, and are left out where it does not', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'headwater-io-'));
-  await writeFile(join(folder, 'io'), 'rchar: 5\nwrite_bytes: 4096\ncancelled_write_bytes: 0\n');
-  expect(await deviceWrittenBytes(join(folder, 'io'))).toBe(4096);
-  expect(await deviceWrittenBytes(join(folder, 'none'))).toBeUndefined();
-  await rm(folder, { recursive: true });
 });

@@ -1,0 +1,30 @@
+// The wear of the card in two lines of `headwater status`: what the commit setting may cost, and what was measured.
+
+import { formatAge, formatAmount, formatDuration } from '../config-units.ts';
+import type { Headwater } from '../headwater.ts';
+
+type Wear = ReturnType<Headwater['status']>['wear'];
+
+/** Beyond this nobody's card is left, whatever the numbers say. */
+const YEARS_MAX = 100;
+
+export function wearLines({ commit, card, recent, yearsLeft }: Wear): string[] {
+  const { intervalMs, bytesPerDayMax, yearsMin } = commit;
+  const life = `${formatAmount(card.enduranceBytes)} in the life of the card (${card.profile}, ${formatAmount(card.bytes)})`;
+  const writers = [`${formatAmount(recent.processBytesPerDay)} a day by headwater`];
+  if (recent.writtenPerStoredByte !== undefined) {
+    writers.push(`${recent.writtenPerStoredByte.toFixed(1)} for each byte stored`);
+  }
+  if (recent.deviceBytesPerDay !== undefined) {
+    writers.push(`${formatAmount(recent.deviceBytesPerDay)} a day by everybody on ${card.device}`);
+  }
+  return [
+    `  commits: one each ${formatDuration(intervalMs)}, at most ${formatAmount(bytesPerDayMax)} a day, ${years(yearsMin)} of ${life}\n`,
+    `  written: ${writers.join(', ')}; ${years(yearsLeft)} left, measured over ${formatAge(recent.seconds * 1000)}\n`,
+    ...(card.lifeUsed === undefined ? [] : [`  the card itself says: ${100 * card.lifeUsed} % used at most\n`]),
+  ];
+}
+
+export function years(count = Infinity): string {
+  return count > YEARS_MAX ? `more than ${YEARS_MAX} years` : `${count.toFixed(1)} years`;
+}

@@ -12,7 +12,7 @@ import {
   stampOffset,
   type BatchHeader,
 } from '../formats/batch.ts';
-import type { BatchWrite, Range, Store } from '../store/store.ts';
+import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
 import type { Producers } from './producers.ts';
@@ -52,6 +52,8 @@ export class LogPartition implements Partition {
   // Ahead of the high watermark while a commit is in flight.
   #nextOffset = 0;
   #isRemoved = false;
+  // What `bytes` does not count of the segment below which logStart was moved last: it may have grown since.
+  #passed = { segment: -1, bytes: 0 };
 
   constructor(needs: PartitionNeeds, topic: Topic, index: number, number: number) {
     this.#needs = needs;
@@ -242,9 +244,15 @@ export class LogPartition implements Partition {
     while (offset < target) {
       const range = await store.rangeAt(this.number, offset);
       if (range === undefined || range.lastOffset >= target) return;
-      this.bytes = Math.max(0, this.bytes - range.bytes);
+      this.bytes = Math.max(0, this.bytes - this.countedBytes(range));
+      this.#passed = { segment: range.segment, bytes: range.bytes };
       offset = range.lastOffset + 1;
     }
+  }
+
+  /** What `bytes` counts of a segment's part of this partition. */
+  countedBytes({ segment, bytes }: LocatedRange): number {
+    return this.#passed.segment === segment ? bytes - this.#passed.bytes : bytes;
   }
 
   producers(): ProducerState[] {

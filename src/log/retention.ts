@@ -78,7 +78,7 @@ export function openRetention(needs: RetentionNeeds): Retention {
     while (start < partition.highWatermark) {
       const range = await store.rangeAt(partition.number, start);
       if (range === undefined || range.lastOffset >= pinned) break;
-      restBytes -= range.bytes;
+      restBytes -= partition.countedBytes(range);
       if (!isExpired(range, settings, age.nowFor(settings.retentionMs), restBytes)) break;
       start = range.lastOffset + 1;
     }

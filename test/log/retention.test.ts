@@ -38,6 +38,17 @@ test('a partition above its bytes loses its oldest segments, and their space com
   expect((await readAll(partition))[0]!.offset).toBe(partition.logStart);
 });
 
+test('records that go while their segment is still written are taken from the bytes once', async () => {
+  await open({});
+  const topic = await opened.log.createTopic('t', { retentionBytes: 0 });
+  const [partition] = topic.partitions as [Partition];
+  for (const end of [10, 20, 30]) {
+    await fill(partition, 10);
+    await until(() => partition.logStart === end);
+    expect(partition.bytes).toBe(0);
+  }
+});
+
 test('old records go by their time, young ones stay', async () => {
   await open({});
   const topic = await opened.log.createTopic('t', { retentionMs: 60_000 });

@@ -461,6 +461,8 @@ static void renumber(hwb_t *h, uint32_t epoch) {
     if (error < 0) return;
     h->epoch = epoch;
     h->first = 0;
+    /* Already here: the host may have the epoch on its card, and no longer know the one before. */
+    if (HWB_RETAINED && h->config->retained && epoch != 0) retain(h, epoch, end_of(h));
     disconnect(h);
 }
 
@@ -468,7 +470,7 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
     uint32_t expected = take(fields + 14, 4), key = take(fields + 10, 4);
     int is_known = expected - h->first <= end_of(h) - h->first;
     if (h->state == HWB_CONNECTED && (key == h->key || !is_known)) return; /* the same once more, or an older one */
-    if (!is_known) {
+    if (beyond(expected, end_of(h)) > 0) {
         renumber(h, 0);
         return;
     }
@@ -487,7 +489,6 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
     h->timer = h->window == 0 ? FULL_PING_MIN : RESEND_MIN;
     h->timer_at = h->heard_at = h->sent_at = h->commit_at = now;
     h->counts.sessions++;
-    if (HWB_RETAINED && h->config->retained) retain(h, h->epoch, end_of(h));
 }
 
 static void on_welcome(hwb_t *h, const uint8_t *fields, uint32_t now) {

@@ -262,6 +262,27 @@ static void expected_out_of_bounds(void) {
     CHECK_EQUAL(hello_end(), 1);
 }
 
+/* The oldest were dropped while the WELCOME was under way: the host learns of the gap, and the store stays what it is. */
+static void expected_dropped_meanwhile(void) {
+    uint8_t i;
+    connected(8);
+    config.drop_oldest = 1;
+    say(0);
+    host_who(&line);
+    hwb_poll(&device);
+    while (next() != HELLO) {}
+    CHECK_EQUAL(hello_first(), 0);
+    for (i = 1; i < 100; i++) say(i);
+    CHECK(device.first > 0);
+    host_welcome(&line, 0, hello_nonce(), EPOCH, 0, 8);
+    CHECK_EQUAL(hwb_poll(&device), HWB_CONNECTED);
+    CHECK_EQUAL(next(), SKIP);
+    CHECK_EQUAL(number(frame.fields, 4), device.first);
+    CHECK_EQUAL(next(), CHANNEL);
+    CHECK_EQUAL(next(), PACK);
+    CHECK_EQUAL(sequence(), device.first);
+}
+
 static void window_holds(void) {
     uint8_t i;
     settled(3);
@@ -592,6 +613,33 @@ static void tells_losses(void) {
     CHECK_EQUAL(frame.fields[3], 1);
 }
 
+/* The host has an epoch on its card once it has given it: a reset before the session tells what was lost of that one. */
+static void tells_losses_before_the_session(void) {
+    memset(&retained, 0xA5, sizeof retained);
+    start();
+    config.retained = &retained;
+    begin_device();
+    open_session(8);
+    say(1);
+    begin_device();
+    say(2);
+    hwb_poll(&device);
+    while (next() != HELLO || hello_last_epoch() != EPOCH) {}
+    host_welcome(&line, 1, hello_nonce(), EPOCH + 1, 0, 0);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK_EQUAL(hello_epoch(), EPOCH + 1);
+    CHECK_EQUAL(hello_last_epoch(), EPOCH);
+    CHECK_EQUAL(hello_last_end(), 1);
+    say(3);
+    begin_device();
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK_EQUAL(hello_epoch(), 0);
+    CHECK_EQUAL(hello_last_epoch(), EPOCH + 1);
+    CHECK_EQUAL(hello_last_end(), 2);
+}
+
 static void times(void) {
     uint64_t wall = 0;
     settled(8);
@@ -885,6 +933,7 @@ int main(void) {
     TEST("an epoch numbers the records anew", epoch_renumbers);
     TEST("what the host has and has not committed is kept, and sent again to a host that has lost it", expected_frees_nothing);
     TEST("an expected sequence that is not in the store makes the device ask for an epoch", expected_out_of_bounds);
+    TEST("one whose record was dropped meanwhile is answered by SKIP", expected_dropped_meanwhile);
     TEST("no more records than the window are under way", window_holds);
     TEST("a PACK ends where a length or a time does not fit", pack_bounds);
     TEST("a record that is not received is sent again after 200 ms, doubling to 2 s", resends_by_timer);
@@ -899,6 +948,7 @@ int main(void) {
     TEST("or forgets the oldest and says SKIP", drop_oldest);
     TEST("sequences wrap", wraps);
     TEST("retained memory tells what a reset has lost", tells_losses);
+    TEST("also before there is a session under the new epoch", tells_losses_before_the_session);
     TEST("the time is known when the host knows it, and echoed", times);
     TEST("a command is executed once and answered as often as asked", commands);
     TEST("a command of a lost session is never answered", command_of_lost_session);

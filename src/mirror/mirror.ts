@@ -108,7 +108,7 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
     ...(needs.requestTimeoutMs === undefined ? {} : { requestTimeoutMs: needs.requestTimeoutMs }),
   });
   const create: CreatePolicy = { allowed: true, replicationFactor: -1, configs: {}, ...config.create };
-  const topology = openTopology({ upstream, create, clock, trace });
+  const topology = openTopology({ upstream, ownClusterId: log.clusterId, create, clock, trace });
   const totals = emptyTotals();
   const shared = {
     positions: log.positions,

@@ -33,11 +33,15 @@ export interface Topology {
 
 export interface TopologyNeeds {
   upstream: Upstream;
+  /** This node's own, as its door for Kafka clients tells it: an upstream of that id is the node itself. */
+  ownClusterId: string;
   create: CreatePolicy;
   clock: Clock;
   trace: Trace;
 }
 
+/** Mirrored to itself a topic would become another topic here, and that one another, for ever. */
+const ITSELF = 'the upstream is this node itself: bootstrap must name another cluster, not kafka.listen of this one';
 const AGE_MS_MAX = 300_000;
 const REFRESH_FIRST_MS = 100;
 const REFRESH_MAX_MS = 5_000;
@@ -46,7 +50,7 @@ const CALM_MS = 30_000;
 
 /** Starts to ask the upstream, for ever until closed. */
 export function openTopology(needs: TopologyNeeds): Topology {
-  const { upstream, clock, trace } = needs;
+  const { upstream, ownClusterId, clock, trace } = needs;
   const wanted = new Map<string, number>();
   const problems = new Map<string, string>();
   const waiters = new Set<() => void>();
@@ -74,7 +78,8 @@ export function openTopology(needs: TopologyNeeds): Topology {
       const found = await upstream.metadata(names);
       problems.clear();
       const missing = names.filter((name) => isMissing(found.topics.get(name)));
-      const created = missing.length > 0 && (await create(missing, found.controllerId));
+      const isForeign = found.clusterId !== ownClusterId;
+      const created = isForeign && missing.length > 0 && (await create(missing, found.controllerId));
       view = created ? await upstream.metadata(names) : found;
       if (created) asked.abort();
       return true;
@@ -121,7 +126,7 @@ export function openTopology(needs: TopologyNeeds): Topology {
       asked.abort();
     },
     route(topic, partition) {
-      const problem = problems.get(topic);
+      const problem = view?.clusterId === ownClusterId ? ITSELF : problems.get(topic);
       if (problem !== undefined) return { problem, isTemporary: false };
       const found = view?.topics.get(topic);
       return view === undefined || found === undefined ? undefined : routeOf(view, found, partition);

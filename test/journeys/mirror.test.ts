@@ -138,3 +138,19 @@ test('a topic that is made later is mirrored, with its partitions, and one that 
   expect(topics.map(({ name, partitions }) => [name, partitions])).toEqual([['edge.late', 3]]);
   expect(await numbersOf(upstream.kafka, 'edge.late', 3)).toEqual(upTo(30));
 });
+
+test('a mirror to the node itself is refused with the reason, and makes no topics of topics', async () => {
+  const mirror: Record<string, unknown>[] = [];
+  const node = await open({ mirror });
+  mirror.push(mirrorTo(node));
+  await node.stop();
+  await node.open();
+  const client = await node.mqtt();
+
+  await publish(client, 0, 10);
+  await until('it is noticed', () => node.mirror().state === 'refused');
+
+  const reason = expect.stringContaining('is this node itself') as string;
+  expect(node.mirror()).toMatchObject({ reason, sent: { records: 0 }, backlog: { records: 10 } });
+  expect(node.mirror().partitions.map(({ topic }) => topic)).toEqual(['mqtt']);
+});

@@ -106,7 +106,7 @@ function options(): { kafka?: string | undefined; help?: boolean | undefined } {
   try {
     return parseArgs({ options: { kafka: { type: 'string' }, help: { type: 'boolean', short: 'h' } } }).values;
   } catch (error) {
-    return refuse(messageOf(error));
+    return refuse(`${messageOf(error)}; npm run demo -- --kafka HOST:PORT`);
   }
 }
 

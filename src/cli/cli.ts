@@ -43,7 +43,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
   addSerial(program, terminal, setExitCode);
-  return program.addHelpText('after', EXIT_CODES);
+  return program.addHelpText('after', `${EXIT_CODES}\n${example('serve --config headwater.yaml')}`);
 }
 
 function versionOf(): string {

@@ -24,6 +24,7 @@ function file(name: string, text: string): string {
 }
 
 const COMMANDS = [
+  [],
   ['serve'],
   ['config'],
   ['config', 'check'],
@@ -40,6 +41,7 @@ const COMMANDS = [
   ['serial', 'list'],
   ['serial', 'monitor'],
   ['serial', 'send'],
+  ['serial', 'decode'],
 ];
 
 describe('usage', () => {

@@ -137,17 +137,29 @@ export function batchBytes(bytes: Buffer, position = 0): number {
  * in its offsets. Throws FORMAT_TRUNCATED or FORMAT_CORRUPT if it is not. The records themselves are not looked at.
  */
 export function checkBatch(batch: Buffer): BatchHeader {
+  const header = checkStoredBatch(batch);
+  if (header.lastOffsetDelta + 1 !== header.recordCount) throw unequal(header);
+  return header;
+}
+
+/**
+ * As checkBatch, for a batch that is stored somewhere: a compaction may have taken records out of it, so that it has
+ * fewer records than offsets.
+ */
+export function checkStoredBatch(batch: Buffer): BatchHeader {
   const header = readBatchHeader(batch);
   const size = batchBytes(batch);
   if (size > batch.length) throw cut(size, batch.length);
   if (size < batch.length) throw corrupt(`record batch of ${size} bytes is followed by ${batch.length - size} more`);
-  if (header.recordCount < 1 || header.lastOffsetDelta + 1 !== header.recordCount) {
-    throw corrupt(`record batch of ${header.recordCount} records up to offset delta ${header.lastOffsetDelta}`);
-  }
+  if (header.recordCount < 1 || header.lastOffsetDelta + 1 < header.recordCount) throw unequal(header);
   compressionOf(header);
   const crc = crc32c(batch.subarray(ATTRIBUTES_AT));
   if (crc !== header.crc) throw corrupt(`record batch with CRC ${header.crc}, its bytes give ${crc}`);
   return header;
+}
+
+function unequal({ recordCount, lastOffsetDelta }: BatchHeader): HeadwaterError {
+  return corrupt(`record batch of ${recordCount} records up to offset delta ${lastOffsetDelta}`);
 }
 
 function cut(wanted: number, left: number): HeadwaterError {

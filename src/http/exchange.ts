@@ -18,7 +18,7 @@ export interface Answer {
   /** Default: JSON. */
   type?: string;
   headers?: Record<string, string>;
-  body: string;
+  body: string | Buffer;
 }
 
 export type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
@@ -73,7 +73,7 @@ export function failure(status: number, error: string, message: string, headers:
 }
 
 /** The whole body. Throws RECORD_TOO_LARGE beyond BODY_BYTES_MAX, USAGE when the client goes away in between. */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
@@ -86,7 +86,7 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (cause instanceof HeadwaterError) throw cause;
     throw new HeadwaterError('USAGE', `the request's body did not come: ${messageOf(cause)}`, { cause });
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function tooLarge(): HeadwaterError {
@@ -104,7 +104,7 @@ export async function readValues(request: IncomingMessage): Promise<unknown[]> {
     // A page on another site can make a browser send text/plain or a form, but never these without asking first.
     throw new HeadwaterError('USAGE', 'the body must be application/json or application/x-ndjson');
   }
-  const text = await readBody(request);
+  const text = (await readBytes(request)).toString('utf8');
   if (!isLines) {
     const value = parseJson(text, 'the body');
     return Array.isArray(value) ? value : [value];

@@ -10,6 +10,7 @@ import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import { createSecretCheck } from '../secret-check.ts';
 import type { Trace } from '../trace.ts';
+import { createImports, readBatches } from './batches.ts';
 import { answerOf, failure, json, JSON_TYPE, type Answer } from './exchange.ts';
 import { createGuard } from './guard.ts';
 import { createPage } from './page.ts';
@@ -145,6 +146,7 @@ export async function openHttp(needs: HttpNeeds): Promise<HttpRoom> {
 function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metric[]): Route[] {
   const { log, clock, status } = needs;
   const records = { log, clock, counts };
+  const imports = createImports(records);
   const page = createPage(needs);
   return [
     ['GET', '/', page.page],
@@ -158,6 +160,9 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['GET', '/topics/:topic', (exchange) => describeTopic(log, exchange)],
     ['DELETE', '/topics/:topic', (exchange) => deleteTopic(log, exchange)],
     ['GET', '/topics/:topic/partitions/:partition/records', (exchange) => readRecords(records, exchange)],
+    ['GET', '/topics/:topic/partitions/:partition/batches', (exchange) => readBatches(records, exchange)],
+    ['GET', '/topics/:topic/partitions/:partition/imports', imports.list],
+    ['POST', '/topics/:topic/partitions/:partition/imports', imports.take],
     ['GET', '/serial/:port/events', (exchange) => portEvents(needs.serial, exchange)],
     ['POST', '/serial/:port/send', (exchange) => sendToPort(needs.serial, exchange)],
     ['POST', '/topics/:topic/records', (exchange) => appendRecords(records, exchange)],
@@ -174,7 +179,7 @@ async function scrape({ clock, metrics, status }: HttpNeeds, ownMetrics: () => M
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-  const body = Buffer.from(answer.body, 'utf8');
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body;
   const headers: Record<string, string | number> = {
     'content-type': answer.type ?? JSON_TYPE,
     'content-length': body.length,

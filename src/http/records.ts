@@ -68,7 +68,8 @@ export async function readRecords({ log, clock, counts }: RecordsNeeds, exchange
   return answerWith(partition, { offset, lines, nextOffset }, asLines);
 }
 
-function findPartition(topic: Topic, text: string): Partition {
+/** Throws TOPIC_UNKNOWN. */
+export function findPartition(topic: Topic, text: string): Partition {
   const partition = /^\d{1,4}$/.test(text) ? topic.partitions[Number(text)] : undefined;
   if (partition !== undefined) return partition;
   throw new HeadwaterError(
@@ -223,5 +224,7 @@ function byPartition(topic: Topic, records: readonly GivenRecord[]): Map<Partiti
 function partly(reason: unknown, kept: Kept[]): Answer {
   const answer = answerOf(reason);
   if (answer === undefined) throw reason;
-  return kept.length === 0 ? answer : { ...answer, body: `${JSON.stringify({ ...JSON.parse(answer.body), kept })}\n` };
+  return kept.length === 0
+    ? answer
+    : { ...answer, body: `${JSON.stringify({ ...JSON.parse(answer.body.toString()), kept })}\n` };
 }

@@ -16,6 +16,8 @@ export interface TopicSummary extends TopicSettings {
 }
 
 export interface TopicDetail extends TopicSummary {
+  /** 32 hex digits, new for each creation. */
+  id: string;
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
@@ -30,7 +32,7 @@ export function describeTopic(log: Log, { params }: Exchange): Answer {
   const each = topic.partitions.map(({ index, logStart, highWatermark, bytes }) => {
     return { partition: index, logStart, highWatermark, bytes };
   });
-  return json(200, { ...summarize(topic), each } satisfies TopicDetail);
+  return json(200, { ...summarize(topic), id: topic.id.toString('hex'), each } satisfies TopicDetail);
 }
 
 export async function createTopic(log: Log, { request }: Exchange): Promise<Answer> {

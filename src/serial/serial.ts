@@ -7,7 +7,7 @@ import { HeadwaterError } from '../errors.ts';
 import type { Intake } from '../intake/intake.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
-import { openDeviceMemory, type MarkEntries } from './bridge/memory.ts';
+import { openDeviceMemory, type DeviceMarks } from './bridge/memory.ts';
 import { openDevice, type Device, type DeviceStatus } from './device.ts';
 import type { EventsPage } from './monitor.ts';
 import { openSerialPort, type OpenPort } from './port.ts';
@@ -25,7 +25,7 @@ export interface SerialNeeds {
   /** How a framing gets the commands of a topic. Only tests whose framings take none leave it out. */
   follow?: FollowCommands;
   /** The log's marks: what is remembered of bridge devices. Only tests without such a port leave it out. */
-  marks?: MarkEntries & { set(key: string, value: null): unknown };
+  marks?: DeviceMarks;
   clock: Clock;
   trace: Trace;
   /** For tests: what opens a port instead of the operating system. */
@@ -53,8 +53,7 @@ export async function openSerial(needs: SerialNeeds): Promise<Serial> {
   const { intake, follow, clock, openPort = openSerialPort } = needs;
   const trace = needs.trace.room('serial');
   const configs = portConfigs(needs.ports);
-  const { marks } = needs;
-  const deviceMemory = marks && openDeviceMemory(marks, (key) => void marks.set(key, null));
+  const deviceMemory = needs.marks && openDeviceMemory(needs.marks);
   const devices = configs.map((config) =>
     openDevice({ config, intake, follow, deviceMemory, clock, trace, openPort, random: Math.random }),
   );

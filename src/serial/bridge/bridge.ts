@@ -142,6 +142,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
       limits,
       send: (frame, key) => send(addressOf(uid), frame, key),
       take: needs.take,
+      keep: (what, then) => deviceMemory.keep(uid, what, then),
       onSettled: () => releaseIfAway(uid),
       clock,
       trace,

@@ -70,6 +70,8 @@ export interface BridgeDeviceNeeds {
   limits: () => Limits;
   send(frame: Frame, key: number): void;
   take(record: FramedRecord): void;
+  /** Writes what is remembered without a record; then it is on the card. */
+  keep(remembered: Remembered, then: () => void): void;
   /** All that was taken is on the card. */
   onSettled(): void;
   clock: Clock;
@@ -99,6 +101,10 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   // What was handed to the log and has not settled: epochs of it in order, as records settle in the order of taking.
   let unsettled = 0;
   let settled: Memory | undefined;
+  // A WELCOME that builds on what is not on the card yet, and that.
+  let resting: { frame: Frame; key: number } | undefined;
+  let keeping: Memory | undefined;
+  let isKeeping = false;
   let pending: ((outcome: CommandOutcome) => void) | undefined;
   const markName = markKey(uid);
   const keys = new Map<string, Buffer>();
@@ -108,6 +114,7 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
 
   function apply(input: Input): void {
     if (input.kind === 'frame') heardAtMs = clock.monotonicMs();
+    if (input.kind === 'gone') resting = undefined;
     const turn = step(session, input, needs.limits(), clock.monotonicMs());
     session = turn.session;
     for (const output of turn.outputs) act(output);
@@ -117,7 +124,10 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     switch (output.kind) {
       case 'send':
         if (output.frame.type === 'nak') counts.asked += 1;
-        return needs.send(output.frame, output.key);
+        if (output.kept !== undefined) keeping = output.kept;
+        if (keeping === undefined || output.frame.type !== 'welcome') return needs.send(output.frame, output.key);
+        resting = output;
+        return keepOnceSettled();
       case 'take':
         return takeRecord(output.memory, output.channel, output.record);
       case 'gap':
@@ -222,6 +232,10 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     needs.take(record);
   }
 
+  function marksOf(memory: Memory): [string, Buffer][] {
+    return [[markName, encodeMark({ memory, seenAtMs: clock.wallMs(), boots })]];
+  }
+
   /** Once for all the records of a commit, when the last of them has settled. */
   function settle(memory: Memory): void {
     unsettled -= 1;
@@ -230,10 +244,34 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   }
 
   function tellSettled(): void {
-    const { epoch, next } = settled!;
+    const told = settled!;
     settled = undefined;
-    apply({ kind: 'committed', epoch, sequence: next });
-    if (unsettled === 0) needs.onSettled();
+    apply({ kind: 'committed', epoch: told.epoch, sequence: told.next });
+    // A gap took it along.
+    if (told === keeping) endRest();
+    keepOnceSettled();
+    if (isSettled()) needs.onSettled();
+  }
+
+  const isSettled = (): boolean => unsettled === 0 && keeping === undefined;
+
+  /** After the records before it, which are repeated with older memories if their commit fails. */
+  function keepOnceSettled(): void {
+    if (keeping === undefined || unsettled > 0 || isKeeping) return;
+    const kept = keeping;
+    isKeeping = true;
+    needs.keep({ memory: kept, seenAtMs: clock.wallMs(), boots }, () => {
+      isKeeping = false;
+      if (keeping !== kept) return keepOnceSettled();
+      endRest();
+      if (isSettled()) needs.onSettled();
+    });
+  }
+
+  function endRest(): void {
+    keeping = undefined;
+    if (resting !== undefined) needs.send(resting.frame, resting.key);
+    resting = undefined;
   }
 
   function command(code: number, payload: Buffer, timeoutMs: number): Promise<CommandOutcome> {
@@ -286,7 +324,7 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     dueAtMs: () => dueAtMs(session),
     command,
     takesCommands: () => session.connection?.hello.takesCommands === true,
-    isSettled: () => unsettled === 0,
+    isSettled,
     remembered,
     status,
   };

@@ -2,10 +2,16 @@
 
 import type { BridgeRecord, Frame, Hello } from '../../formats/bridge-frame.ts';
 
-/** What is kept with the records: which run of sequences, and how far it was taken. */
-export interface Memory {
+/** An unbroken run of sequences, and how far it was taken. */
+export interface Run {
   epoch: number;
   next: number;
+}
+
+/** What is kept with the records. */
+export interface Memory extends Run {
+  /** The run that ended when this one was begun: until a record comes under this, a reset may still cost some of it. */
+  former?: Run;
 }
 
 export interface Session {
@@ -14,8 +20,6 @@ export interface Session {
   committed: number;
   /** No record has come under the epoch: it may be given again. */
   isFresh: boolean;
-  /** The epoch that ended when the one in memory was given. */
-  formerEpoch: number | undefined;
   connection: Connection | undefined;
 }
 
@@ -79,7 +83,8 @@ export type CommandOutcome =
   { kind: 'answered'; status: number; payload: Buffer } | { kind: 'unanswered'; why: string };
 
 export type Output =
-  | { kind: 'send'; frame: Frame; key: number }
+  /** With `kept`: not before that is on the card, and all that was taken before. */
+  | { kind: 'send'; frame: Frame; key: number; kept?: Memory }
   /** To the log, together with the memory. */
   | { kind: 'take'; memory: Memory; channel: string; record: BridgeRecord }
   /** The same; `count` undefined: nobody knows. `memory` is what is true behind the gap. */

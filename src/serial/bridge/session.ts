@@ -28,6 +28,7 @@ import {
   type Limits,
   type Memory,
   type Output,
+  type Run,
   type Session,
   type WallTime,
 } from './session-words.ts';
@@ -47,7 +48,6 @@ export function createSession(memory: Memory | undefined): Session {
     memory,
     committed: memory?.next ?? 0,
     isFresh: memory?.next === 0,
-    formerEpoch: undefined,
     connection: undefined,
   };
 }
@@ -150,17 +150,17 @@ class Turn {
     if (!isRepeated) this.disconnect('the device said hello again');
     if (hello.versionMin > BRIDGE_VERSION) return this.refuse(hello, WELCOME_STATUS.version);
     if (!this.limits.isReady) return this.refuse(hello, WELCOME_STATUS.busy);
-    this.countLost(hello);
-    if (hello.epoch === 0 || hello.epoch === this.session.formerEpoch) return this.giveEpoch(hello, random);
+    const isLost = this.countLost(hello);
     const { memory } = this.session;
+    if (hello.epoch === 0 || hello.epoch === memory?.former?.epoch) return this.giveEpoch(hello, random, isLost);
     if (memory?.epoch === hello.epoch) {
-      if (distance(memory.next, hello.end) < 0) return this.giveEpoch(hello, random);
+      if (distance(memory.next, hello.end) < 0) return this.giveEpoch(hello, random, isLost);
       const missing = distance(memory.next, hello.first);
       if (missing > 0) this.gap(memory, memory.next, missing, 'missing', { ...memory, next: hello.first });
     } else {
       this.session = {
         ...this.session,
-        memory: { epoch: hello.epoch, next: hello.first },
+        memory: { ...memory, epoch: hello.epoch, next: hello.first },
         committed: hello.first,
         isFresh: false,
       };
@@ -168,32 +168,45 @@ class Turn {
     if (this.connection === undefined) this.begin(hello, random);
     else this.connect({ hello, heardAtMs: this.nowMs });
     const { epoch, next } = this.session.memory!;
-    this.welcome(hello, WELCOME_STATUS.ok, { epoch, key: this.connection!.key, expected: next });
+    const known = { epoch, key: this.connection!.key, expected: next };
+    this.welcome(hello, WELCOME_STATUS.ok, known, isLost ? this.session.memory : undefined);
     this.askTheTime(wall);
   }
 
-  /** Records that the device lost in a reset and that never came. */
-  private countLost(hello: Hello): void {
-    const { memory } = this.session;
-    if (memory === undefined || hello.epoch === memory.epoch || hello.lastEpoch !== memory.epoch) return;
-    const lost = distance(memory.next, hello.lastEnd);
-    if (lost > 0) this.gap(memory, memory.next, lost, 'reset', { ...memory, next: hello.lastEnd });
+  /** Records that the device lost in a reset and that never came; true if there are any. */
+  private countLost(hello: Hello): boolean {
+    const { memory, isFresh } = this.session;
+    if (memory === undefined || hello.epoch === memory.epoch) return false;
+    // A device that was reset again before it heard of the fresh epoch still speaks of the run before.
+    const { former } = memory;
+    const isOfFormer = isFresh && former !== undefined && hello.lastEpoch === former.epoch;
+    const of = isOfFormer ? former : memory;
+    const lost = distance(of.next, hello.lastEnd);
+    if (hello.lastEpoch !== of.epoch || lost <= 0) return false;
+    const behind = { epoch: of.epoch, next: hello.lastEnd };
+    this.gap(of, of.next, lost, 'reset', isOfFormer ? { ...memory, former: behind } : { ...memory, ...behind });
+    this.session = { ...this.session, isFresh: isOfFormer };
+    return true;
   }
 
-  private giveEpoch(hello: Hello, random: () => number): void {
+  private giveEpoch(hello: Hello, random: () => number, isLost: boolean): void {
     this.disconnect('the device asked for a new epoch');
     const { memory, isFresh } = this.session;
-    if (memory === undefined || !isFresh) {
+    const isGiven = memory === undefined || !isFresh;
+    if (isGiven) {
       let epoch = randomU32(random);
       if (epoch === memory?.epoch) epoch = (epoch % 0xffff_ffff) + 1;
-      const given = { epoch, next: 0 };
+      const former = memory && { epoch: memory.epoch, next: memory.next };
+      const given = { epoch, next: 0, ...(former && { former }) };
       // A device that knows nothing of its last epoch may have lost records of it.
-      if (memory !== undefined && hello.epoch === 0 && hello.lastEpoch === 0) {
+      if (memory !== undefined && hello.epoch === 0 && hello.lastEpoch !== memory.epoch) {
         this.gap(memory, memory.next, undefined, 'unknown', given);
       }
-      this.session = { ...this.session, memory: given, committed: 0, isFresh: true, formerEpoch: memory?.epoch };
+      this.session = { ...this.session, memory: given, committed: 0, isFresh: true };
     }
-    this.welcome(hello, WELCOME_STATUS.epoch, { epoch: this.session.memory!.epoch });
+    // The device forgets the epoch before when it takes this one: a crash here must not.
+    const fresh = this.session.memory!;
+    this.welcome(hello, WELCOME_STATUS.epoch, { epoch: fresh.epoch }, isGiven || isLost ? fresh : undefined);
   }
 
   private begin(hello: Hello, random: () => number): void {
@@ -223,8 +236,12 @@ class Turn {
     this.welcome(hello, status, {});
   }
 
-  private welcome(hello: Hello, status: number, known: { epoch?: number; key?: number; expected?: number }): void {
-    this.outputs.push({ kind: 'send', frame: welcomeOf(hello, status, this.limits, known), key: 0 });
+  private welcome(hello: Hello, status: number, known: Known, kept?: Memory): void {
+    const frame = welcomeOf(hello, status, this.limits, known);
+    // The gap that this hello made takes it along: one commit for both.
+    const gap = kept && this.outputs.find((output) => output.kind === 'gap');
+    if (gap !== undefined) gap.memory = kept!;
+    this.outputs.push({ kind: 'send', frame, key: 0, ...(kept && { kept }) });
   }
 
   // -- records -------------------------------------------------------------------------------------------------------
@@ -261,7 +278,7 @@ class Turn {
       this.ask(memory.next, NAK_REASON.channel);
       return false;
     }
-    const behind = { epoch: memory.epoch, next: (memory.next + 1) >>> 0 };
+    const behind = { ...memory, next: (memory.next + 1) >>> 0 };
     this.session = { ...this.session, memory: behind, isFresh: false };
     this.outputs.push({ kind: 'take', memory: behind, channel, record });
     return true;
@@ -323,7 +340,7 @@ class Turn {
   }
 
   /** Records of `of` from `first` on will never come; `behind` is true from there on. */
-  private gap(of: Memory, first: number, count: number | undefined, reason: GapReason, behind: Memory): void {
+  private gap(of: Run, first: number, count: number | undefined, reason: GapReason, behind: Memory): void {
     this.session = { ...this.session, memory: behind, isFresh: false };
     this.outputs.push({ kind: 'gap', memory: behind, epoch: of.epoch, first, count, reason });
   }
@@ -423,13 +440,15 @@ class Turn {
   }
 }
 
-/** The answer to `hello`; what is not known is 0. Also for a port that refuses before it has a session. */
-export function welcomeOf(
-  hello: Hello,
-  status: number,
-  limits: Limits,
-  known: { epoch?: number; key?: number; expected?: number },
-): Frame {
+/** What a WELCOME tells; 0 where nothing is known. */
+interface Known {
+  epoch?: number;
+  key?: number;
+  expected?: number;
+}
+
+/** The answer to `hello`. Also for a port that refuses before it has a session. */
+export function welcomeOf(hello: Hello, status: number, limits: Limits, known: Known): Frame {
   const { epoch = 0, key = 0, expected = 0 } = known;
   return {
     type: 'welcome',

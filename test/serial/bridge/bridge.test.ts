@@ -38,7 +38,10 @@ async function bench(settings: Record<string, unknown> = {}, fake = gatherLog())
   const serial = await openSerial({
     ports: serialPorts({ ...BRIDGE, ...settings }, { ...BRIDGE, path: OTHER, ...settings }),
     intake,
-    marks: { entries: (prefix) => [...fake.marks].filter(([key]) => key.startsWith(prefix)), set: () => undefined },
+    marks: {
+      entries: (prefix) => [...fake.marks].filter(([key]) => key.startsWith(prefix)),
+      set: (key, value) => fake.log.mark(key, value),
+    },
     clock,
     trace,
     openPort: ports.openPort,
@@ -53,11 +56,13 @@ const settle = () => new Promise<void>((resolve) => void setImmediate(resolve));
 class Player {
   private key = 0;
   readonly ports: FakePorts;
+  readonly fake: GatherLog;
   readonly path: string;
   readonly hello: Hello;
 
   constructor(bench: Bench, hello: Partial<Hello> = {}, path = PATH) {
     this.ports = bench.ports;
+    this.fake = bench.fake;
     this.path = path;
     this.hello = { ...HELLO, ...hello };
   }
@@ -97,13 +102,22 @@ class Player {
     this.hears();
     for (;;) {
       this.says(hello, turn);
-      const welcome = this.hears().find((frame) => frame.type === 'welcome')!;
+      const welcome = this.welcome() ?? this.welcomeOnceKept();
       if (welcome.status !== 1) {
         this.says({ type: 'channel', channel: 0, name: 'level' }, turn);
         return welcome;
       }
       hello = { ...hello, epoch: welcome.epoch, nonce: hello.nonce + 1 };
     }
+  }
+
+  welcome(): Welcome | undefined {
+    return this.hears().find((frame) => frame.type === 'welcome');
+  }
+
+  private welcomeOnceKept(): Welcome {
+    this.fake.commit();
+    return this.welcome()!;
   }
 
   data(sequence: number, ...texts: string[]): void {
@@ -126,10 +140,10 @@ test('records are acknowledged as received at once, as committed after their com
   device.connects();
   device.data(0, 'a', 'b');
   at.clock.advance(20);
-  expect(device.acks()).toEqual(['0 of 2, window 64']);
+  expect(device.acks()).toEqual(['0 of 2, window 255']);
   at.fake.commit();
   await settle();
-  expect(device.acks()).toEqual(['2 of 2, window 64']);
+  expect(device.acks()).toEqual(['2 of 2, window 255']);
   expect(values(at.fake)).toEqual(['a', 'b']);
 });
 
@@ -156,7 +170,7 @@ test('a commit that fails is repeated, and nothing is acknowledged before it is 
   expect(device.acks().every((ack) => ack.startsWith('0 of 1'))).toBe(true);
   at.fake.commit();
   await settle();
-  expect(device.acks()).toEqual(['1 of 1, window 64']);
+  expect(device.acks()).toEqual(['1 of 1, window 255']);
   expect(values(at.fake)).toEqual(['a']);
 });
 
@@ -175,7 +189,7 @@ test('after a crash a device goes on where the card stands, and what it sends ag
   again.data(0, 'a', 'b', 'c', 'd');
   after.fake.commit();
   await settle();
-  expect(again.acks().at(-1)).toBe('4 of 4, window 64');
+  expect(again.acks().at(-1)).toBe('4 of 4, window 255');
   expect([...values(before.fake), ...values(after.fake)]).toEqual(['a', 'b', 'c', 'd']);
 });
 
@@ -204,6 +218,37 @@ test('a gap is a record of its own, in the commit that moves the sequence past i
   expect(devices(at.serial)[0]).toMatchObject({ gaps: 1, lostRecords: 4, next: 6, committed: 6 });
 });
 
+test('an epoch is given when it is on the card, together with the gap before it', async () => {
+  const at = await bench();
+  const device = new Player(at);
+  const { epoch } = device.connects();
+  device.data(0, 'a');
+  at.fake.commit();
+  await settle();
+  device.hears();
+  const hello = { ...device.hello, nonce: 5, lastEpoch: epoch, lastEnd: 3 };
+  device.says(hello);
+  device.says(hello);
+  expect(device.hears()).toEqual([]);
+  at.fake.commit();
+  await settle();
+  expect(at.fake.records('plant.gaps')).toHaveLength(1);
+  const { status, epoch: given } = device.welcome()!;
+  expect(status).toBe(1);
+  // Whoever starts with this card knows both: a second reset before the device had the epoch costs nothing unsaid.
+  const after = await bench({}, at.fake);
+  const again = new Player(after, { nonce: 6, lastEpoch: epoch, lastEnd: 7 });
+  again.says(again.hello);
+  after.fake.commit();
+  await settle();
+  expect(again.welcome()).toMatchObject({ status: 1, epoch: given });
+  const gaps = values(after.fake, 'plant.gaps').map((value) => JSON.parse(value) as { first: number; count: number });
+  expect(gaps.map(({ first, count }) => [first, count])).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+});
+
 test('text between frames is a line of the log, and a record where a topic is given', async () => {
   const at = await bench({ text: 'plant.text' });
   const device = new Player(at);
@@ -225,7 +270,7 @@ test('while too much waits for its commit the window is closed and the line is r
   expect(at.ports.isPaused(PATH)).toBe(false);
   at.fake.setFull(false);
   await settle();
-  expect(device.acks()).toEqual(['0 of 0, window 64']);
+  expect(device.acks()).toEqual(['0 of 0, window 255']);
 });
 
 test('a device that is on another port is refused, and had when all of it is on the card', async () => {

@@ -68,15 +68,37 @@ test('the former epoch is over', () => {
 test('what a device lost in a reset is a gap of that many, once', () => {
   const words = open({ epoch: 7, next: 100 });
   const hello = { ...HELLO, lastEpoch: 7, lastEnd: 104 };
-  expect(words.hears(hello)).toEqual(['gap 4 from 100 of 7 (reset) -> 7/104', `WELCOME 1 epoch ${EPOCH} expected 0`]);
+  expect(words.hears(hello)).toEqual([
+    `gap 4 from 100 of 7 (reset) -> ${EPOCH}/0`,
+    `WELCOME 1 epoch ${EPOCH} expected 0`,
+  ]);
   expect(words.hears({ ...hello, nonce: 2 })).toEqual([`WELCOME 1 epoch ${EPOCH} expected 0`]);
   expect(words.hears({ ...hello, nonce: 3, epoch: NUMBER })[0]).toBe('connected');
+});
+
+test('what a device lost in a second reset, before it heard of its new epoch, is a gap of the run before', () => {
+  const words = open({ epoch: 7, next: 100 });
+  words.hears({ ...HELLO, lastEpoch: 7, lastEnd: 104 });
+  const again = { ...HELLO, nonce: 2, lastEpoch: 7, lastEnd: 109 };
+  expect(words.hears(again)).toEqual([
+    `gap 5 from 104 of 7 (reset) -> ${EPOCH}/0`,
+    `WELCOME 1 epoch ${EPOCH} expected 0`,
+  ]);
+  expect(words.hears(again)).toEqual([`WELCOME 1 epoch ${EPOCH} expected 0`]);
+  expect(words.hears({ ...HELLO, nonce: 3, epoch: NUMBER, lastEpoch: 7, lastEnd: 109 })[0]).toBe('connected');
+});
+
+test('a loss in an epoch that is not known here is a gap of unknown size, once', () => {
+  const words = open({ epoch: 7, next: 100 });
+  const hello = { ...HELLO, lastEpoch: 9, lastEnd: 30 };
+  expect(words.hears(hello)[0]).toBe(`gap ? from 100 of 7 (unknown) -> ${EPOCH}/0`);
+  expect(words.hears({ ...hello, nonce: 2 })).toEqual([`WELCOME 1 epoch ${EPOCH} expected 0`]);
 });
 
 test('records of a fresh epoch that were lost before any came are a gap, too, and end that epoch', () => {
   const words = open({ epoch: 7, next: 0 });
   expect(words.hears({ ...HELLO, lastEpoch: 7, lastEnd: 5 })).toEqual([
-    'gap 5 from 0 of 7 (reset) -> 7/5',
+    `gap 5 from 0 of 7 (reset) -> ${EPOCH}/0`,
     `WELCOME 1 epoch ${EPOCH} expected 0`,
   ]);
 });

@@ -348,7 +348,8 @@ function mirrorSummary(mirror: MirrorStatus): MirrorSummary {
   for (const { topic, partition, reason } of mirror.partitions) {
     if (reason !== undefined && problems.length < PROBLEMS_MAX) problems.push(`${topic}/${partition}: ${reason}`);
   }
-  if (lost.gapRecords > 0) problems.push(`${lost.gapRecords} records were removed here before they were sent`);
+  const removed = lost.gapRecords + backlog.removedRecords;
+  if (removed > 0) problems.push(`${removed} records were removed here before they were sent`);
   if (lost.upstreamRecords > 0)
     problems.push(`the upstream has lost ${lost.upstreamRecords} records that it had acknowledged`);
   const { records, bytes, ageMs } = backlog;

@@ -13,8 +13,12 @@ export interface MirrorStatus {
   sinceMs?: number;
   reason?: string;
   bootstrap: readonly string[];
-  /** Bytes are estimated from the share of records. `ageMs`: of the oldest unsent record, as far as it was read. */
-  backlog: { records: number; bytes: number; ageMs: number };
+  /**
+   * Bytes are estimated from the share of records. `ageMs`: of the oldest unsent record, as far as it was read.
+   * `removedRecords`: the log had to remove so many more between the position and its start; once the upstream is back, what
+   * of them was not in memory is in `lost`.
+   */
+  backlog: { records: number; bytes: number; ageMs: number; removedRecords: number };
   sent: { records: number; bytes: number; batches: number };
   lastAckAgoMs?: number;
   errors: number;
@@ -50,8 +54,10 @@ export function backlogOf(
   let records = 0;
   let bytes = 0;
   let ageMs = 0;
+  let removedRecords = 0;
   for (const [index, [partition, stream]] of [...streams].entries()) {
     const { position, end } = partitions[index]!;
+    removedRecords += Math.max(0, partition.logStart - position);
     const unsent = end - Math.max(position, partition.logStart);
     const kept = end - partition.logStart;
     if (unsent <= 0) continue;
@@ -59,5 +65,5 @@ export function backlogOf(
     bytes += Math.round((partition.bytes * unsent) / kept);
     ageMs = Math.max(ageMs, nowMs - (stream.oldestMs() ?? nowMs));
   }
-  return { records, bytes, ageMs };
+  return { records, bytes, ageMs, removedRecords };
 }

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createAppliance, type Appliance, type ApplianceConfig } from '../parts/appliance.ts';
-import { startKafka } from '../parts/kafka.ts';
+import { readTopic } from '../parts/kcat.ts';
+import { freePort, startKafka } from '../parts/kafka.ts';
 import { expectPublished, expectSame } from '../parts/ledger.ts';
 import { openPublisher, type Publisher } from '../parts/publisher.ts';
 import { until } from '../parts/until.ts';
@@ -134,6 +135,30 @@ test('killed on a full card: it can not start, says so, and has everything when 
   expect(said).toMatch(/^headwater: .*the disk is full/m);
   const count = await expectPublished(appliance.kafka, 'readings', sensors, keyOf);
   expect(count).toMatchObject({ acked: count.published, again: 0 });
+});
+
+test('a Kafka that is away for good: sensors do not notice, the oldest records go at the budget, and that is said', async () => {
+  const budgetBytes = 128 * 1024 * 1024;
+  const appliance = await given(plantConfig(`127.0.0.1:${await freePort()}`, { data: { budget: '128MiB' } }));
+  await appliance.start();
+  const load = { perSecond: 5_000, total: 42_000, qos1: 4, qos2: 3 };
+  const payloadOf = (clientId: string, number: number): string => noisyReadingOf(clientId, number, 6_000);
+  sensors.push(...openSensors(appliance.mqttPort, { ...load, payloadOf }));
+
+  for (const sensor of sensors) await sensor.settled(120_000);
+  await until('the folder is within its budget', async () => (await appliance.status()).log.diskBytes <= budgetBytes);
+  const { health, log, mirrors } = await appliance.status();
+  const left = await readTopic(appliance.kafka, 'readings');
+
+  expect(health).toEqual({ ok: true, reasons: [] });
+  expect(appliance.output()).toContain('the budget is reached: records are removed that a mirror has not sent');
+  expect(log.droppedUnsent.bytes).toBeGreaterThan(budgetBytes / 4);
+  expect(mirrors).toMatchObject([{ state: 'down', records: 0, backlog: { records: left.length } }]);
+  const gone = 42_000 - left.length;
+  expect(gone).toBeGreaterThan(5_000);
+  expect(mirrors[0]!.problems).toContain(`${gone} records were removed here before they were sent`);
+  const ends = left.map(({ value }) => String(value).slice(0, 40)).join();
+  for (const { clientId, ledger } of sensors) expect(ends).toContain(`{"from":"${clientId}","n":${ledger.length - 1},`);
 });
 
 function topicOf(number: number): string {

@@ -120,6 +120,14 @@ test('records that the card lost from the middle are counted, and the rest follo
   expect(pair.status().lost.gapRecords).toBe(10);
 });
 
+test('records that are removed while the upstream is away are told of at once', async () => {
+  pair.broker.fate = () => 'mute';
+  await pair.append('t', 50);
+  await pair.open();
+  await pair.log.partition('t').deleteRecords(20);
+  expect(pair.status()).toMatchObject({ backlog: { records: 30, removedRecords: 20 }, lost: { gapRecords: 0 } });
+});
+
 test('two machines with the same card lose nothing: what both hold is there twice', async () => {
   await streamed(10);
   pair.broker.fate = (api) => (api === 'Produce' ? 'lose' : 'do');

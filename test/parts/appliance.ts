@@ -47,10 +47,10 @@ export interface Appliance {
 }
 
 /** What of the configuration a test has to say; ports and folder are added. */
-export type ApplianceConfig = Record<string, unknown>;
+export type ApplianceConfig = Record<string, unknown> & { data?: Record<string, unknown> };
 
 /** Makes the folder and the file; starts nothing. `data.dir` may be another one's. */
-export async function createAppliance(config: ApplianceConfig): Promise<Appliance> {
+export async function createAppliance({ data = {}, ...config }: ApplianceConfig): Promise<Appliance> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-journey-'));
   const [mqttPort, kafkaPort, httpPort] = [await freePort(), await freePort(), await freePort()];
   const file = join(folder, 'headwater.yaml');
@@ -59,7 +59,7 @@ export async function createAppliance(config: ApplianceConfig): Promise<Applianc
     file,
     stringify({
       node: { name: 'edge' },
-      data: { dir: join(folder, 'data') },
+      data: { dir: join(folder, 'data'), ...data },
       mqtt: listen(mqttPort),
       kafka: listen(kafkaPort),
       http: listen(httpPort),

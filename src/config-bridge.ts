@@ -61,7 +61,12 @@ export const bridge = {
     [],
     'Rules for some channels of the devices: the first that fits decides. All others are decoded as the port says.',
   ),
-  window: byDefault(integer(1, 255), 64, 'Records that a device may send before the first of them has arrived.'),
+  window: optional(
+    integer(1, 255),
+    '255, and 64 on a half-duplex line',
+    'Records that a device may send before the first of them has arrived.',
+    128,
+  ),
   addresses: optional(
     list(integer(1, 32)),
     'one device, which speaks when it likes',

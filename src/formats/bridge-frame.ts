@@ -121,12 +121,21 @@ const TYPE_BITS = 0x3f;
 const CRC_BYTES = 4;
 
 const keyBytes = Buffer.alloc(4);
+let lastKey: number | undefined;
+let crcOfLastKey = 0;
 
-/** CRC-32 (that of zlib) over the key and the body's bytes before its CRC. */
-function crcOf(key: number, body: Uint8Array): number {
-  keyBytes.writeUInt32LE(key);
-  return crc32(body, crc32(keyBytes));
+/** CRC-32 (that of zlib) over the key and `bytes`. */
+function crcOf(key: number, bytes: Uint8Array): number {
+  if (key !== lastKey) {
+    keyBytes.writeUInt32LE(key);
+    crcOfLastKey = crc32(keyBytes);
+    lastKey = key;
+  }
+  return crc32(bytes, crcOfLastKey);
 }
+
+/** What a CRC-32 is of anything with its own CRC-32, little-endian, behind it. */
+const CRC_RESIDUE = 0x2144df1c;
 
 /** The key of the session with an address (undefined outside polled mode); undefined if there is none. */
 export type KeyOf = (address: number | undefined) => number | undefined;
@@ -137,8 +146,7 @@ export function isSound(body: Buffer, keyOf: KeyOf): boolean {
   const type = body[0]! & TYPE_BITS;
   const address = (body[0]! & ADDRESSED_BIT) === 0 ? undefined : body[1];
   const key = isKeyed(type) ? keyOf(address) : 0;
-  const end = body.length - CRC_BYTES;
-  return key !== undefined && crcOf(key, body.subarray(0, end)) === body.readUInt32LE(end);
+  return key !== undefined && crcOf(key, body) === CRC_RESIDUE;
 }
 
 function isKeyed(type: number): boolean {
@@ -318,9 +326,12 @@ function welcome(f: Fields): Welcome {
   };
 }
 
+const scratch = Buffer.allocUnsafe(BODY_BYTES_MAX);
+
 /** One field after the other into a body. */
 class Body {
-  readonly bytes: Buffer = Buffer.allocUnsafe(BODY_BYTES_MAX);
+  /** The same for all: a body is on the line before the next one is begun. */
+  readonly bytes = scratch;
   length = 0;
 
   u8(value: number): this {
@@ -350,8 +361,8 @@ class Body {
   }
 }
 
-/** The body of `frame`, with its CRC. Values outside of their bounds are assertions or RangeErrors: our own mistakes. */
-export function encodeBody(addressed: Addressed, key: number): Buffer {
+/** The body of `frame`, with its CRC, until the next call. Values outside of their bounds are assertions or RangeErrors: our own mistakes. */
+function encodeBody(addressed: Addressed, key: number): Buffer {
   const { frame, address, isFinal } = addressed;
   const body = new Body();
   const type = typeOf(frame);

@@ -27,9 +27,15 @@ export interface Sections {
 /** An encoded section that is longer is no frame. */
 export const SECTION_BYTES_MAX = cobsBytesMax(BODY_BYTES_MAX);
 
+const SLAB_BYTES = 8 * SECTION_BYTES_MAX;
+const EMPTY = Buffer.alloc(0);
+
 export function createSections(listener: SectionListener): Sections {
   const held = Buffer.allocUnsafe(SECTION_BYTES_MAX);
   let heldBytes = 0;
+  // Bodies are decoded into it one behind the other: one object each.
+  let slab = EMPTY;
+  let slabAt = 0;
   // The rest of a section that was too long and was no text.
   let isSkipping = false;
 
@@ -55,10 +61,18 @@ export function createSections(listener: SectionListener): Sections {
   /** The section source[start, end) is complete. */
   function section(source: Buffer, start: number, end: number): void {
     if (end === start) return;
-    const body = Buffer.allocUnsafe(end - start);
-    const length = decodeCobs(source, start, end, body);
-    const isFrame = length <= BODY_BYTES_MAX && length > 0 && isSound(body.subarray(0, length), listener.keyOf);
-    if (isFrame) return listener.onBody(body.subarray(0, length));
+    if (slabAt + end - start > slab.length) {
+      slab = Buffer.allocUnsafe(SLAB_BYTES);
+      slabAt = 0;
+    }
+    const length = decodeCobs(source, start, end, slab, slabAt);
+    if (length > 0 && length <= BODY_BYTES_MAX) {
+      const body = slab.subarray(slabAt, slabAt + length);
+      if (isSound(body, listener.keyOf)) {
+        slabAt += length;
+        return listener.onBody(body);
+      }
+    }
     const bytes = source.subarray(start, end);
     if (isText(bytes)) listener.onText(Buffer.from(bytes));
     else listener.onBad();

@@ -32,11 +32,17 @@ export function encodeCobs(source: Uint8Array, length: number, target: Uint8Arra
 }
 
 /**
- * Decodes source[start, end), which holds no zero, into `target` and returns the number of bytes, which is below
- * end - start; -1 if a code points beyond the end. `target` has end - start bytes.
+ * Decodes source[start, end), which holds no zero, into `target` from `targetAt` on and returns the number of bytes, which is
+ * below end - start; -1 if a code points beyond the end. `target` has end - start bytes from there.
  */
-export function decodeCobs(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
-  let length = 0;
+export function decodeCobs(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  targetAt: number = 0,
+): number {
+  let length = targetAt;
   for (let at = start; at < end;) {
     const code = source[at]!;
     const next = at + code;
@@ -44,5 +50,5 @@ export function decodeCobs(source: Uint8Array, start: number, end: number, targe
     for (at += 1; at < next; at++) target[length++] = source[at]!;
     if (code < 255 && next < end) target[length++] = 0;
   }
-  return length;
+  return length - targetAt;
 }

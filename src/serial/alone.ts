@@ -64,7 +64,7 @@ export async function monitorPort(needs: AloneNeeds, onEvents: (page: EventsPage
 export async function sendToPort(needs: AloneNeeds, data: Buffer): Promise<void> {
   const { clock, signal, openPort = openSerialPort } = needs;
   const config = configOf(needs.port);
-  const quiet = { onData() {}, onLost() {}, onDrained() {} };
+  const quiet = { onData() {}, onLost() {}, onDrained() {}, lull: () => 0 };
   const port = await openPort(config, quiet, clock);
   if ('kind' in port) throw errorOf(port, config);
   try {

@@ -39,6 +39,8 @@ export interface ConnectionNeeds {
   onOpened: (port: Port) => void;
   onData: (chunk: Buffer) => void;
   onDrained: () => void;
+  /** See PortListener. */
+  lull: (msMax: number) => number;
   onLost: () => void;
   onState: (state: LinkState, reason: string | undefined) => void;
 }
@@ -46,7 +48,7 @@ export interface ConnectionNeeds {
 /** The first attempt to open is under way on return. */
 export function openConnection(needs: ConnectionNeeds): Connection {
   const { config, clock, trace } = needs;
-  const { onData, onDrained } = needs;
+  const { onData, onDrained, lull } = needs;
   let link = FIRST_LINK;
   let sinceMs = clock.monotonicMs();
   let port: Port | undefined;
@@ -88,7 +90,7 @@ export function openConnection(needs: ConnectionNeeds): Connection {
   }
 
   async function tryToOpen(): Promise<void> {
-    const opened = await needs.openPort(config, { onData, onLost, onDrained }, clock, known);
+    const opened = await needs.openPort(config, { onData, onLost, onDrained, lull }, clock, known);
     if ('kind' in opened) {
       move(opened.kind, opened.message);
       return;

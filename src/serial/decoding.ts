@@ -4,7 +4,7 @@
 //                                        ├──> the side topic: the bytes as they came, with headers that say why
 //                                        └──> a line of headings: counted
 //
-// A frame and what becomes of it are one record with the same marks, so that whatever is exactly once stays so.
+// A frame and what becomes of it are one record with the same receipt, so that whatever is exactly once stays so.
 
 import type { Decoded, Decoder } from '../decode/decode.ts';
 import type { RecordHeader } from '../formats/batch.ts';
@@ -97,8 +97,7 @@ function createDecoding(config: DecodingConfig, { portName, trace, take }: Frami
     if (result.kind === 'misfit') setAside(record, rule, decoder, result.reason);
     else if (result.kind === 'record') handOn(routed, rule, result);
     // What a device waits for, or what moves a mark, has to reach the card in some form.
-    else if (record.marks !== undefined || record.settled !== undefined)
-      setAside(record, rule, decoder, 'a line of headings');
+    else if (record.receipt !== undefined) setAside(record, rule, decoder, 'a line of headings');
     else headings += 1;
   }
 

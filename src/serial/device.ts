@@ -144,19 +144,19 @@ export function openDevice(needs: DeviceNeeds): Device {
   function take(record: FramedRecord): void {
     records += 1;
     bytes += record.value.length;
-    const { key = name, topic = config.topic, value, timestampMs } = record;
+    const full = filled(record);
+    const { topic, key, value, timestampMs } = full;
     if (monitor.isOn()) monitor.add({ atMs: timestampMs, kind: 'record', topic, key, data: value });
-    const { marks, settled } = record;
-    taken.add({
-      value,
-      key,
-      topic,
-      headers: record.headers === undefined ? headers : joined(record.headers),
-      timestampMs,
-      ...(marks !== undefined && { marks }),
-      ...(settled !== undefined && { settled }),
-    });
+    taken.add(full);
     throttle();
+  }
+
+  /** The same object: there are many, and each lives until its commit. */
+  function filled(record: FramedRecord): TakenRecord {
+    if (record.key === undefined) record.key = name;
+    record.topic ??= config.topic;
+    record.headers = record.headers === undefined ? headers : joined(record.headers);
+    return record as TakenRecord;
   }
 
   /** Behind those of the port; made once for records that share theirs. */
@@ -166,9 +166,9 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function accept(record: TakenRecord): Commit | undefined {
-    const { topic, key, value, timestampMs } = record;
+    const { topic, key, value, headers, timestampMs, receipt } = record;
     try {
-      return intake.accept({ topic, key, value, headers: record.headers, timestampMs, door: 'serial' }, record.marks);
+      return intake.accept({ topic, key, value, headers, timestampMs, door: 'serial' }, receipt?.marks());
     } catch (error) {
       if (!isHeadwaterError(error, 'RECORD_TOO_LARGE')) throw error;
       refused += 1;
@@ -234,6 +234,7 @@ export function openDevice(needs: DeviceNeeds): Device {
     onOpened,
     onData,
     onDrained: () => framing.drained?.(),
+    lull: (msMax) => intake.lull(msMax),
     onLost: () => framing.lost(),
     onState,
   });

@@ -34,12 +34,17 @@ export interface FramedRecord {
   timestampMs: number;
   /** The device's own name for what it measured, where it has several. */
   channel?: string;
-  /** Small keys of the log that are written by the same commit as the record: with it or not at all. */
-  marks?: [key: string, value: Buffer | null][];
+  /** What the device's protocol owes for this record, if anything. */
+  receipt?: Receipt;
   /** True for what is no frame of the device's (a gap, say): the port's rule for decoding is not for it. */
   isDecoded?: boolean;
+}
+
+export interface Receipt {
+  /** Small keys of the log that are written by the same commit as the record: with it or not at all. Asked for each time it is handed in. */
+  marks(): [key: string, value: Buffer | null][];
   /** Called once: with true when the record is on the card, with false when no batch can hold it (it was counted). */
-  settled?: (isKept: boolean) => void;
+  settled(isKept: boolean): void;
 }
 
 export interface FramingNeeds {

@@ -4,7 +4,7 @@
 // A device that goes is mostly noticed by reading. Not always: nothing is read from a port that is held back. So the path is
 // looked at once a second, and a port whose path has gone or names another device is closed.
 
-import { readSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import type { SerialPort } from 'serialport';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
@@ -22,6 +22,8 @@ export interface PortListener {
   onLost(reason: string): void;
   /** After a write() that was refused: less than half of what may wait to be sent does. */
   onDrained(): void;
+  /** For how many milliseconds, up to `msMax`, nothing is gained by reading: what comes would only wait in here. */
+  lull(msMax: number): number;
 }
 
 export interface Port {
@@ -50,8 +52,12 @@ export type OpenPort = (
 const PRESENCE_MS = 1000;
 /** What a kernel keeps of a port is 4 KiB. */
 const READ_BYTES = 4096;
-/** How long bytes may gather: at 1 Mbaud some 500 of them. */
+/** How long bytes of a steady stream gather in the kernel before they are read: at 1 Mbaud some 500 of them. */
 const GATHER_MS = 5;
+/** And how long while there is nothing to gain by reading them, if the line is slow enough for the kernel to hold them. */
+const LULL_MS = 20;
+const LULL_BYTES = READ_BYTES / 2;
+const BITS_A_BYTE = 10;
 /** Long enough for the capacitor by which boards couple DTR to their reset. */
 const PULSE_MS = 100;
 
@@ -65,7 +71,7 @@ export function portOpener(roots: Roots): OpenPort {
       if ('kind' in place) return place;
       const serial = await openDevice(place.path, config.line);
       const wrong = await checkAndSet(serial, place, config, { clock, known, roots });
-      if (wrong === undefined) return watch(serial, place, listener, clock);
+      if (wrong === undefined) return watch(serial, place, listener, { clock, baud: config.line.baud });
       await close(serial);
       return wrong;
     } catch (error) {
@@ -136,7 +142,14 @@ function close(serial: SerialPort): Promise<void> {
   });
 }
 
-function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortListener, clock: Clock): Port {
+function watch(
+  serial: SerialPort,
+  { path, node, usb }: Place,
+  listener: PortListener,
+  { clock, baud }: { clock: Clock; baud: number },
+): Port {
+  const binding = serial.port as unknown as UnixBinding;
+  const lullMs = Math.min(LULL_MS, (LULL_BYTES * BITS_A_BYTE * 1000) / baud);
   let isDone = false;
   let pendingBytes = 0;
   let wasRefused = false;
@@ -161,8 +174,11 @@ function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortLis
 
   function write(bytes: Buffer): boolean {
     if (isDone || (wasRefused = pendingBytes + bytes.length > OUTPUT_BYTES_MAX)) return false;
-    pendingBytes += bytes.length;
-    serial.write(bytes, () => sent(bytes.length));
+    // Mostly all of it fits the kernel's buffer at once; the package writes what does not.
+    const rest = pendingBytes === 0 ? bytes.subarray(writeNow(binding, bytes)) : bytes;
+    if (rest.length === 0) return true;
+    pendingBytes += rest.length;
+    serial.write(rest, () => sent(rest.length));
     return true;
   }
 
@@ -177,8 +193,9 @@ function watch(serial: SerialPort, { path, node, usb }: Place, listener: PortLis
     return new Promise((resolve) => serial.drain(() => resolve()));
   }
 
-  const reading = readOn(serial, clock, {
+  const reading = readOn(binding, clock, {
     onData: (chunk) => listener.onData(chunk),
+    gatherMs: () => Math.max(GATHER_MS, listener.lull(lullMs)),
     onEnd: (error) => lost(messageOf(error)),
     isDone: () => isDone,
   });
@@ -201,11 +218,15 @@ interface UnixBinding {
  * to gather for a moment.
  */
 function readOn(
-  serial: SerialPort,
+  binding: UnixBinding,
   clock: Clock,
-  needs: { onData: (chunk: Buffer) => void; onEnd: (error: unknown) => void; isDone: () => boolean },
+  needs: {
+    onData: (chunk: Buffer) => void;
+    onEnd: (error: unknown) => void;
+    gatherMs: () => number;
+    isDone: () => boolean;
+  },
 ): { pause: () => void; resume: () => void } {
-  const binding = serial.port as unknown as UnixBinding;
   const buffer = Buffer.allocUnsafe(READ_BYTES);
   let isPaused = false;
   let resumed: (() => void) | undefined;
@@ -215,7 +236,7 @@ function readOn(
     while (!needs.isDone()) {
       if (isPaused) await new Promise<void>((resolve) => (resumed = resolve));
       await readable(binding);
-      if (clock.monotonicMs() - lastMs < GATHER_MS * 2) await clock.sleep(GATHER_MS);
+      if (clock.monotonicMs() - lastMs < GATHER_MS * 2) await clock.sleep(needs.gatherMs());
       // Both may have changed while it waited.
       if (needs.isDone() || isPaused) continue;
       const count = readNow(binding, buffer);
@@ -253,6 +274,16 @@ function readNow({ fd }: UnixBinding, buffer: Buffer): number {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
     throw error;
+  }
+}
+
+/** How many of the bytes the kernel has taken; what is wrong with the port, if anything, the package's own write tells. */
+function writeNow({ fd }: UnixBinding, bytes: Buffer): number {
+  if (fd === null) return 0;
+  try {
+    return writeSync(fd, bytes, 0, bytes.length, null);
+  } catch {
+    return 0;
   }
 }
 

@@ -138,7 +138,8 @@ function bridgeConfig(config: Of<'bridge'>): BridgeConfig {
     names,
     gapsTopic: gaps ?? `${topic}.gaps`,
     textTopic: text,
-    window,
+    // Who has a half-duplex line sends a whole window before the next one has it.
+    window: window ?? (addresses === undefined ? 255 : 64),
     addresses: addresses === undefined ? undefined : [...new Set(addresses)],
     slackMs: slack,
     baud,

@@ -8,12 +8,11 @@
 
 import type { Clock, Timer } from '../clock.ts';
 import type { HeadwaterError } from '../errors.ts';
-import type { RecordHeader } from '../formats/batch.ts';
 import type { Commit } from '../log/log.ts';
 import type { FramedRecord } from './framing.ts';
 
 /** A FramedRecord with what it left out filled in. */
-export type TakenRecord = FramedRecord & { key: Buffer | null; topic: string; headers: RecordHeader[] };
+export type TakenRecord = FramedRecord & Required<Pick<FramedRecord, 'key' | 'topic' | 'headers'>>;
 
 export interface Taken {
   /** Hands a record to the intake, or queues it behind those that wait to be handed in again. */
@@ -126,7 +125,7 @@ export function createTaken(needs: TakenNeeds): Taken {
   function release(records: TakenRecord[], isKept: boolean): void {
     for (const record of records) {
       bytes -= sizeOf(record);
-      record.settled?.(isKept);
+      record.receipt?.settled(isKept);
     }
     tell();
   }

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { openIntake } from '../../src/intake/intake.ts';
-import type { FramedRecord, Framing, FramingNeeds } from '../../src/serial/framing.ts';
+import type { FramedRecord, Framing, FramingNeeds, Receipt } from '../../src/serial/framing.ts';
 import { fits, type DecodingConfig } from '../../src/serial/decode-settings.ts';
 import { withDecoding } from '../../src/serial/decoding.ts';
 import { openSerial, type Serial } from '../../src/serial/serial.ts';
@@ -179,19 +179,18 @@ function handedOn(records: FramedRecord[], channels: DecodingConfig['channels'] 
   return taken;
 }
 
-test('marks, and who waits for the commit, go with the record whatever becomes of it', () => {
-  const settled = (): void => undefined;
-  const marks: [string, Buffer][] = [['seq', Buffer.from('1')]];
-  const frame = { timestampMs: 1, marks, settled };
+test('what the device is owed for a record goes with it, whatever becomes of it', () => {
+  const receipt: Receipt = { marks: () => [['seq', Buffer.from('1')]], settled: () => undefined };
+  const frame = { timestampMs: 1, receipt };
   const [good, bad, heading] = handedOn([
     { ...frame, value: Buffer.from('a,1') },
     { ...frame, value: Buffer.from('a') },
     { ...frame, value: Buffer.from('id,t') },
   ]);
-  expect(good).toMatchObject({ marks, settled, key: Buffer.from('a') });
-  expect(bad).toMatchObject({ marks, settled, topic: 'boiler.undecoded' });
+  expect(good).toMatchObject({ receipt, key: Buffer.from('a') });
+  expect(bad).toMatchObject({ receipt, topic: 'boiler.undecoded' });
   // A device that waits for an acknowledgement gets it: its line is kept, though it is no reading.
-  expect(heading).toMatchObject({ marks, settled, topic: 'boiler.undecoded', value: Buffer.from('id,t') });
+  expect(heading).toMatchObject({ receipt, topic: 'boiler.undecoded', value: Buffer.from('id,t') });
 });
 
 test('what is no frame of the device is not decoded', () => {

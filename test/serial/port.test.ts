@@ -9,7 +9,12 @@ import { serialPorts } from '../parts/serial-settings.ts';
 
 async function refusal(path: string): Promise<Refusal> {
   const [config] = portConfigs(serialPorts({ path, topic: 't' }));
-  const listener = { onData: () => expect.fail(), onLost: () => expect.fail(), onDrained: () => expect.fail() };
+  const listener = {
+    onData: () => expect.fail(),
+    onLost: () => expect.fail(),
+    onDrained: () => expect.fail(),
+    lull: () => 0,
+  };
   const opened = await openSerialPort(config!, listener, systemClock);
   if (!('kind' in opened)) throw new Error('it was opened');
   return opened;

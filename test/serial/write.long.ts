@@ -19,7 +19,11 @@ afterEach(async () => {
 
 async function open(path: string, onDrained: () => void): Promise<Port> {
   const [config] = portConfigs(serialPorts({ path, topic: 't' }));
-  const port = await openSerialPort(config!, { onData: () => {}, onLost: () => {}, onDrained }, systemClock);
+  const port = await openSerialPort(
+    config!,
+    { onData: () => {}, onLost: () => {}, onDrained, lull: () => 0 },
+    systemClock,
+  );
   if ('kind' in port) throw new Error(port.message);
   cleanups.push(() => port.close());
   return port;
@@ -39,7 +43,9 @@ test('a megabyte reaches the device in order, never more than the bound waits', 
     if (at < sent.length) refusals += 1;
   }
   write();
-  expect(at).toBe(Math.floor(OUTPUT_BYTES_MAX / 1000) * 1000);
+  // The kernel takes some at once.
+  expect(at).toBeGreaterThanOrEqual(Math.floor(OUTPUT_BYTES_MAX / 1000) * 1000);
+  expect(at).toBeLessThan(3 * OUTPUT_BYTES_MAX);
   await until('all is there', () => received.reduce((total, { length }) => total + length, 0) === sent.length);
   expect(Buffer.concat(received).equals(sent)).toBe(true);
   expect(refusals).toBeGreaterThan(10);

@@ -6,7 +6,7 @@ import type { Clock } from '../../clock.ts';
 import type { RecordHeader } from '../../formats/batch.ts';
 import type { BridgeRecord, Frame } from '../../formats/bridge-frame.ts';
 import type { Trace } from '../../trace.ts';
-import type { FramedRecord } from '../framing.ts';
+import type { FramedRecord, Receipt } from '../framing.ts';
 import { EMPTY_CLOCK_MAP, errorNow, moment, withAnswer } from './clock-map.ts';
 import { BOOTS_MAX, encodeMark, markKey, type BootTime, type Remembered } from './memory.ts';
 import type { CommandOutcome, GapReason, Input, Limits, Memory, Output } from './session-words.ts';
@@ -226,9 +226,7 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
 
   function hand(record: FramedRecord, memory: Memory): void {
     unsettled += 1;
-    const mark = encodeMark({ memory, seenAtMs: clock.wallMs(), boots });
-    record.marks = [[markName, mark]];
-    record.settled = () => settle(memory);
+    record.receipt = new UpTo(memory, marksOf, settle);
     needs.take(record);
   }
 
@@ -328,6 +326,27 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     remembered,
     status,
   };
+}
+
+/** The device's memory as of a record. One for each record that waits for its commit: no more than it needs. */
+class UpTo implements Receipt {
+  readonly #memory: Memory;
+  readonly #marksOf: (memory: Memory) => [string, Buffer][];
+  readonly #settle: (memory: Memory) => void;
+
+  constructor(memory: Memory, marksOf: (memory: Memory) => [string, Buffer][], settle: (memory: Memory) => void) {
+    this.#memory = memory;
+    this.#marksOf = marksOf;
+    this.#settle = settle;
+  }
+
+  marks(): [string, Buffer][] {
+    return this.#marksOf(this.#memory);
+  }
+
+  settled(): void {
+    this.#settle(this.#memory);
+  }
 }
 
 /** What the host says of its own clock. */

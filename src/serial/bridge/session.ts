@@ -101,6 +101,8 @@ class Turn {
   readonly outputs: Output[] = [];
   private readonly limits: Limits;
   private readonly nowMs: number;
+  private isOwn = false;
+  private own: Connection | undefined;
 
   constructor(session: Session, limits: Limits, nowMs: number) {
     this.session = session;
@@ -112,8 +114,19 @@ class Turn {
     return this.session.connection;
   }
 
+  /** The session that was handed in stays as it was: it is copied at the first change, and so is its connection. */
+  private change(change: Partial<Session>): void {
+    if (!this.isOwn) this.session = { ...this.session };
+    this.isOwn = true;
+    Object.assign(this.session, change);
+  }
+
   private connect(change: Partial<Connection>): void {
-    this.session = { ...this.session, connection: { ...this.session.connection!, ...change } };
+    if (this.own === undefined || this.own !== this.connection) {
+      this.own = { ...this.connection! };
+      this.change({ connection: this.own });
+    }
+    Object.assign(this.own, change);
   }
 
   private send(frame: Frame): void {
@@ -158,12 +171,11 @@ class Turn {
       const missing = distance(memory.next, hello.first);
       if (missing > 0) this.gap(memory, memory.next, missing, 'missing', { ...memory, next: hello.first });
     } else {
-      this.session = {
-        ...this.session,
+      this.change({
         memory: { ...memory, epoch: hello.epoch, next: hello.first },
         committed: hello.first,
         isFresh: false,
-      };
+      });
     }
     if (this.connection === undefined) this.begin(hello, random);
     else this.connect({ hello, heardAtMs: this.nowMs });
@@ -185,7 +197,7 @@ class Turn {
     if (hello.lastEpoch !== of.epoch || lost <= 0) return false;
     const behind = { epoch: of.epoch, next: hello.lastEnd };
     this.gap(of, of.next, lost, 'reset', isOfFormer ? { ...memory, former: behind } : { ...memory, ...behind });
-    this.session = { ...this.session, isFresh: isOfFormer };
+    this.change({ isFresh: isOfFormer });
     return true;
   }
 
@@ -202,7 +214,7 @@ class Turn {
       if (memory !== undefined && hello.epoch === 0 && hello.lastEpoch !== memory.epoch) {
         this.gap(memory, memory.next, undefined, 'unknown', given);
       }
-      this.session = { ...this.session, memory: given, committed: 0, isFresh: true };
+      this.change({ memory: given, committed: 0, isFresh: true });
     }
     // The device forgets the epoch before when it takes this one: a crash here must not.
     const fresh = this.session.memory!;
@@ -227,7 +239,7 @@ class Turn {
       commandId: 0,
       command: undefined,
     };
-    this.session = { ...this.session, connection };
+    this.change({ connection });
     this.outputs.push({ kind: 'connected', hello });
   }
 
@@ -267,7 +279,7 @@ class Turn {
     const { ackedNext, ackDueAtMs } = this.connection!;
     const taken = distance(ackedNext, this.session.memory!.next);
     if (taken > 0 && taken * 2 >= this.limits.window) return this.acknowledge();
-    this.connect({ ackDueAtMs: Math.min(ackDueAtMs, this.nowMs + ACK_DELAY_MS) });
+    if (ackDueAtMs === Infinity) this.connect({ ackDueAtMs: this.nowMs + ACK_DELAY_MS });
   }
 
   /** The record that is next; false if its channel has no name yet, which is asked for. */
@@ -279,7 +291,7 @@ class Turn {
       return false;
     }
     const behind = { ...memory, next: (memory.next + 1) >>> 0 };
-    this.session = { ...this.session, memory: behind, isFresh: false };
+    this.change({ memory: behind, isFresh: false });
     this.outputs.push({ kind: 'take', memory: behind, channel, record });
     return true;
   }
@@ -341,7 +353,7 @@ class Turn {
 
   /** Records of `of` from `first` on will never come; `behind` is true from there on. */
   private gap(of: Run, first: number, count: number | undefined, reason: GapReason, behind: Memory): void {
-    this.session = { ...this.session, memory: behind, isFresh: false };
+    this.change({ memory: behind, isFresh: false });
     this.outputs.push({ kind: 'gap', memory: behind, epoch: of.epoch, first, count, reason });
   }
 
@@ -351,7 +363,7 @@ class Turn {
     const { memory, committed } = this.session;
     // The epoch may have changed since the record was taken.
     if (memory?.epoch !== epoch || distance(committed, sequence) <= 0) return;
-    this.session = { ...this.session, committed: sequence };
+    this.change({ committed: sequence });
     this.acknowledge();
   }
 
@@ -387,7 +399,7 @@ class Turn {
     if (this.connection.command !== undefined) {
       this.outputs.push({ kind: 'command', outcome: { kind: 'unanswered', why } });
     }
-    this.session = { ...this.session, connection: undefined };
+    this.change({ connection: undefined });
     this.outputs.push({ kind: 'disconnected', why });
   }
 

@@ -34,6 +34,12 @@ test('the installed command and the service run the same program with the same c
   expect(statSync('deploy/headwater').mode & 0o111).toBe(0o111);
 });
 
+test('an image that is run by itself keeps its data in its volume', () => {
+  const dockerfile = readFileSync('deploy/Dockerfile', 'utf8');
+  const volume = /^VOLUME (.*)$/m.exec(dockerfile)?.[1];
+  expect(dockerfile).toMatch(new RegExp(`^ENV .*HEADWATER_DATA__DIR=${volume}( |$)`, 'm'));
+});
+
 test('what the image is made of is there, and the compose file names it', () => {
   const dockerfile = readFileSync('deploy/Dockerfile', 'utf8');
   const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.*) \S+$/gm)].flatMap(([, names]) => names!.split(' '));

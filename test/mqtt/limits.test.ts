@@ -12,6 +12,7 @@ const PUBLISH_AFTER_CONNECT: [what: string, bytes: string][] = [
   ['a NUL', '30 05 0002 6100 31'],
   ['a control character', '30 05 0002 1b61 31'],
   ['a C1 control character', '30 06 0003 c28561 31'],
+  ['a topic that is the server’s', '30 09 0006 245359532f61 31'],
   ['bytes that are not UTF-8', '30 05 0002 c328 31'],
   ['a surrogate in UTF-8', '30 06 0003 eda080 31'],
   ['a topic beyond the end of the packet', '30 04 00ff 61 31'],

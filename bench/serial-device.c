@@ -57,17 +57,18 @@ static size_t line_write(void *context, const uint8_t *bytes, size_t size)
         if (size > allowed) size = (size_t)allowed;
     }
     memcpy(copy, bytes, size);
+    int at_start = at_frame_start;
     for (size_t at = 0; at < size; at++) {
-        if (copy[at] == 0) {
-            at_frame_start = 1;
-        } else if (at_frame_start) {
-            at_frame_start = 0;
-            frames++;
-            if (drand48() * 100 < loss) copy[at] ^= 0x40, spoilt++;
-        }
+        if (copy[at] != 0 && at_start && drand48() * 100 < loss) copy[at] ^= 0x40;
+        at_start = copy[at] == 0;
     }
     ssize_t count = write(master, copy, size);
     if (count <= 0) return 0;
+    // What the terminal has not taken is written, and may be spoilt, another time.
+    for (ssize_t at = 0; at < count; at++) {
+        if (bytes[at] != 0 && at_frame_start) frames++, spoilt += copy[at] != bytes[at];
+        at_frame_start = bytes[at] == 0;
+    }
     written += (unsigned long long)count;
     return (size_t)count;
 }

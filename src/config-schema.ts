@@ -205,7 +205,7 @@ const mirror = group({
   topics: byDefault(
     listOfSome(text('name or pattern', 249)),
     ['*'],
-    'Which topics are sent: names, or patterns with `*`.',
+    'Which topics are sent: names, or patterns with `*`. Where two nodes mirror to each other each must name its own, or they send each other their copies for ever.',
   ),
   rename: byDefault(
     text('template', 249),

@@ -14,6 +14,7 @@ import {
   type SerialPort,
 } from './config.ts';
 import { isHeadwaterError } from './errors.ts';
+import { openGroups } from './groups/groups.ts';
 import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
 import type { DoorStatus, Health, MirrorSummary, PortSummary, Status } from './http/status.ts';
@@ -107,11 +108,14 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     trace,
   });
   rooms.defer(() => mirrors.close());
+  const groups = openGroups({ log, clock, trace });
+  rooms.defer(() => groups.close());
   const kafka = await openIf(config.kafka.listen, (listen) =>
     openKafka({
       listen,
       ...(config.kafka.advertise === undefined ? {} : { advertise: config.kafka.advertise }),
       log,
+      groups,
       clock,
       trace,
       limits: { connectionsMax: config.kafka.clientsMax },
@@ -132,6 +136,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       trace,
       limits: { packetBytesMax: config.mqtt.packetBytesMax, clientsMax: config.mqtt.clientsMax },
       users: config.mqtt.users.map(({ name, password }) => ({ name, password: read(password) })),
+      publish: { log, rules: config.mqtt.publish },
     }),
   );
   rooms.defer(async () => mqtt?.close());
@@ -183,7 +188,9 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
 
   function metrics(): Metric[] {
     const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
-    const opened = [log, wear, intake, commands, mirrors, kafka, mqtt, serial].filter((room) => room !== undefined);
+    const opened = [log, wear, intake, commands, mirrors, groups, kafka, mqtt, serial].filter(
+      (room) => room !== undefined,
+    );
     return [isReady, ...opened.flatMap((room) => room.metrics())];
   }
 
@@ -205,6 +212,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
         commands: commands.status(),
         mqtt: mqtt?.status(),
         serial: serial.status(),
+        groups: groups.status(),
         kafka: kafka?.status(),
         mirror: mirrors.status(),
         http: http?.status(),

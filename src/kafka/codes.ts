@@ -55,3 +55,9 @@ export function outcomeOf(error: unknown): KafkaOutcome {
   const errorMessage = CLIENTS_OWN.has(error.code) ? error.message.slice(0, MESSAGE_LENGTH_MAX) : null;
   return { errorCode: KAFKA_ERROR_OF[error.code], errorMessage };
 }
+
+/** What a group's request is told when the log was closed meanwhile: to look for its coordinator again. */
+export function coordinatorCodeOf(error: unknown): number {
+  if (!(error instanceof HeadwaterError)) throw error;
+  return error.code === 'LOG_CLOSED' ? KafkaError.NOT_COORDINATOR : KAFKA_ERROR_OF[error.code];
+}

@@ -26,6 +26,11 @@ export interface Connection {
   destroy(): void;
 }
 
+/** An IPv4 address as a server that listens for both kinds sees it has a prefix that clients do not expect. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
+
 interface Slot {
   request: Request;
   /** Undefined while it runs. */
@@ -36,6 +41,7 @@ interface Slot {
 export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, onEnd: () => void): Connection {
   const { limits, requestBytes, responseBytes, counters, clock, trace } = door;
   const remote = `${socket.remoteAddress}:${socket.remotePort}`;
+  const clientHost = `/${plainAddress(socket.remoteAddress ?? '')}`;
   const splitter = new FrameSplitter(limits.requestBytesMax);
   const ended = new AbortController();
   const waiting: Request[] = [];
@@ -146,7 +152,8 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     counters.requests.set(name, (counters.requests.get(name) ?? 0) + 1);
     const slot: Slot = { request, answer: undefined };
     slots.push(slot);
-    const call = { door, version: request.header.apiVersion, endpoint, signal: ended.signal };
+    const { apiVersion: version, clientId } = request.header;
+    const call = { door, version, endpoint, clientId: clientId ?? '', clientHost, signal: ended.signal };
     answerTo(request, call).then(
       (answer) => {
         if (answer === HANG_UP) socket.destroy();

@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts';
 import type { Api, RequestOf, ResponseDraft, Versions } from '../formats/kafka/schema.ts';
 import { parseVersions } from '../formats/kafka/schema.ts';
+import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
 import type { Budget } from './budget.ts';
@@ -44,6 +45,7 @@ export interface Counters {
 /** What all connections share. */
 export interface Door {
   readonly log: Log;
+  readonly groups: Groups;
   readonly clock: Clock;
   readonly trace: Trace;
   readonly nodeId: number;
@@ -66,6 +68,10 @@ export interface Call {
   readonly version: number;
   /** Where this client reaches the node. */
   readonly endpoint: Endpoint;
+  /** What the client calls itself; empty when it does not. */
+  readonly clientId: string;
+  /** Its address, as Kafka tells it: `/192.168.1.7`. */
+  readonly clientHost: string;
   /** Aborts when the connection ends or the door closes: then an answer is of no use, or shall come at once. */
   readonly signal: AbortSignal;
 }
@@ -94,4 +100,14 @@ export function defineHandler<A extends Api>(
   const versions = options.versions === undefined ? api.versions : parseVersions(options.versions);
   const handler: Handler<A> = { api, versions, mayOverlap: options.mayOverlap ?? false, handle };
   return handler;
+}
+
+/** The promise's value; undefined when `signal` aborts before it is there. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const giveUp = (): void => resolve(undefined);
+    if (signal.aborted) giveUp();
+    signal.addEventListener('abort', giveUp, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp));
+  });
 }

@@ -3,11 +3,12 @@
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
+import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import { createBudget } from './budget.ts';
-import { serveConnection, type Connection } from './connection.ts';
+import { plainAddress, serveConnection, type Connection } from './connection.ts';
 import { servedApis } from './dispatch.ts';
 import type { Counters, Door, Endpoint, KafkaLimits } from './handler.ts';
 
@@ -33,6 +34,7 @@ export interface KafkaNeeds {
   /** What clients are told to connect to; without it, the address that they reached. */
   advertise?: Endpoint;
   log: Log;
+  groups: Groups;
   /** Default 1. */
   nodeId?: number;
   clock: Clock;
@@ -102,10 +104,11 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   };
 }
 
-function openDoor({ log, clock, trace, nodeId = 1, limits }: KafkaNeeds): Door {
+function openDoor({ log, groups, clock, trace, nodeId = 1, limits }: KafkaNeeds): Door {
   const all: KafkaLimits = { ...DEFAULT_LIMITS, ...limits };
   return {
     log,
+    groups,
     clock,
     trace: trace.room('kafka'),
     nodeId,
@@ -136,11 +139,6 @@ function listen(server: Server, { host, port }: Endpoint): Promise<void> {
       resolve();
     });
   });
-}
-
-/** An IPv4 address as a server that listens for both kinds sees it has a prefix that clients do not expect. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }
 
 function statusOf({ counters, requestBytes, responseBytes }: Door, address: string): KafkaStatus {

@@ -9,13 +9,24 @@ import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import { listOffsets } from '../../src/formats/kafka/02-list-offsets.ts';
 import { metadata } from '../../src/formats/kafka/03-metadata.ts';
+import { offsetCommit } from '../../src/formats/kafka/08-offset-commit.ts';
+import { offsetFetch } from '../../src/formats/kafka/09-offset-fetch.ts';
 import { findCoordinator } from '../../src/formats/kafka/10-find-coordinator.ts';
+import { joinGroup } from '../../src/formats/kafka/11-join-group.ts';
+import { heartbeat } from '../../src/formats/kafka/12-heartbeat.ts';
+import { leaveGroup } from '../../src/formats/kafka/13-leave-group.ts';
+import { syncGroup } from '../../src/formats/kafka/14-sync-group.ts';
+import { describeGroups } from '../../src/formats/kafka/15-describe-groups.ts';
+import { listGroups } from '../../src/formats/kafka/16-list-groups.ts';
 import { apiVersions } from '../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../src/formats/kafka/19-create-topics.ts';
 import { deleteTopics } from '../../src/formats/kafka/20-delete-topics.ts';
 import { deleteRecords } from '../../src/formats/kafka/21-delete-records.ts';
 import { initProducerId } from '../../src/formats/kafka/22-init-producer-id.ts';
+import { offsetForLeaderEpoch } from '../../src/formats/kafka/23-offset-for-leader-epoch.ts';
 import { describeConfigs } from '../../src/formats/kafka/32-describe-configs.ts';
+import { deleteGroups } from '../../src/formats/kafka/42-delete-groups.ts';
+import { offsetDelete } from '../../src/formats/kafka/47-offset-delete.ts';
 import { describeCluster } from '../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../src/formats/kafka/61-describe-producers.ts';
 import { allApis } from '../formats/kafka/tables.ts';
@@ -155,7 +166,38 @@ function goodRequest(random: Random, name: string): Buffer {
     () => of(initProducerId, {}),
     () => of(describeConfigs, { resources: [{ resourceType: 2, resourceName: name }] }),
     () => of(describeCluster, {}),
+    ...groupRequests(random, name, of),
     () => of(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
   ];
   return random.pick(requests)();
+}
+
+/** Groups of few names, so that they meet one another. */
+function groupRequests(
+  random: Random,
+  name: string,
+  of: <A extends Api>(api: A, message: RequestDraft<A>) => Buffer,
+): (() => Buffer)[] {
+  const groupId = `g${random.below(4)}`;
+  const groupInstanceId = random.pick([null, null, 'i0']);
+  const memberId = random.pick(['', 'stranger']);
+  const generationId = random.below(3) - 1;
+  const names = { protocolType: 'consumer', protocolName: 'range' };
+  const speaker = { groupId, memberId, groupInstanceId, generationId };
+  const timeouts = { sessionTimeoutMs: 6000, rebalanceTimeoutMs: random.below(2000) };
+  const protocols = [{ name: 'range', metadata: random.bytes(20) }];
+  const partitions = [{ partitionIndex: random.below(2), committedOffset: random.below(100) }];
+  return [
+    () => of(joinGroup, { ...speaker, ...timeouts, protocolType: 'consumer', protocols }),
+    () => of(syncGroup, { ...speaker, ...names, assignments: [{ memberId, assignment: random.bytes(9) }] }),
+    () => of(heartbeat, speaker),
+    () => of(leaveGroup, { groupId, memberId, members: [{ memberId, groupInstanceId }] }),
+    () => of(offsetCommit, { groupId, topics: [{ name, partitions }] }),
+    () => of(offsetFetch, { groupId, topics: [{ name, partitionIndexes: [0] }], groups: [{ groupId, topics: null }] }),
+    () => of(describeGroups, { groups: [groupId] }),
+    () => of(listGroups, {}),
+    () => of(deleteGroups, { groupsNames: [groupId] }),
+    () => of(offsetDelete, { groupId, topics: [{ name, partitions: [{ partitionIndex: 0 }] }] }),
+    () => of(offsetForLeaderEpoch, { topics: [{ topic: name, partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+  ];
 }

@@ -24,4 +24,5 @@ test('a door that is sent spoilt requests goes on serving', async () => {
   await fuzzDoor(openRandom(seed + 2), kafka.port, 'readings', 300);
   expect(kafka.status().malformed).toBeGreaterThan(20);
   expect(kafka.status().produced.records).toBeGreaterThanOrEqual(30);
+  expect(kafka.status().requests).toMatchObject({ JoinGroup: expect.any(Number), OffsetCommit: expect.any(Number) });
 });

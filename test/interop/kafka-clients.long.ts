@@ -129,12 +129,4 @@ describe('the Java client', () => {
   test('tells the cluster id', async () => {
     expect(await javaTool(node.bootstrap, 'ClusterTool', ['cluster-id'])).toContain(node.log.clusterId);
   });
-
-  test('is told once and for all that groups are not served', async () => {
-    const asked = () => node.kafka.status().requests['FindCoordinator'] ?? 0;
-    const before = asked();
-    const args = ['--topic', 'java-none', '--from-beginning', '--timeout-ms', '60000', '--group', 'g'];
-    expect(await javaTool(node.bootstrap, 'consumer.ConsoleConsumer', args)).not.toContain('sensor');
-    expect(asked() - before).toBe(1);
-  });
 });

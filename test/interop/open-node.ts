@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
+import { openGroups, type Groups } from '../../src/groups/groups.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { openLog, type Log } from '../../src/log/log.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -13,6 +14,7 @@ export interface Node {
   bootstrap: string;
   port: number;
   log: Log;
+  groups: Groups;
   kafka: Kafka;
   /** What was printed at info and above. */
   lines: string[];
@@ -34,12 +36,14 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     topics: new Map(),
     budgetBytes: 1e9,
   });
+  const groups = openGroups({ log, clock: systemClock, trace, settings: { initialRebalanceDelayMs: 100 } });
   const listen = { host: '127.0.0.1', port: 0 };
   const advertise = { host: '127.0.0.1', port: options.advertisePort ?? 0 };
   const kafka = await openKafka({
     listen,
     ...(advertise.port > 0 && { advertise }),
     log,
+    groups,
     clock: systemClock,
     trace,
   });
@@ -47,10 +51,12 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     bootstrap: `127.0.0.1:${kafka.port}`,
     port: kafka.port,
     log,
+    groups,
     kafka,
     lines,
     async close() {
       await kafka.close();
+      groups.close();
       await log.close();
       await store.close();
       await rm(folder, { recursive: true, force: true });

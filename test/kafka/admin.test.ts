@@ -250,12 +250,16 @@ test('DescribeCluster tells this node', async () => {
   expect((await client.ask(describeCluster, 1, { endpointType: 2 })).errorCode).toBe(115);
 });
 
-test('FindCoordinator refuses groups and transactions for good, in every version', async () => {
-  const { connect } = await openDoor();
+test('FindCoordinator names this node for groups and refuses transactions for good, in every version', async () => {
+  const { kafka, connect } = await openDoor();
   const client = await connect();
   for (let version = 0; version <= 6; version++) {
     const answer = await client.ask(findCoordinator, version, { key: 'g', coordinatorKeys: ['g'] });
-    expect(version < 4 ? answer.errorCode : answer.coordinators[0]!.errorCode).toBe(30);
+    const found = version < 4 ? answer : answer.coordinators[0]!;
+    expect(found).toMatchObject({ errorCode: 0, nodeId: 1, host: '127.0.0.1', port: kafka.port });
   }
   expect((await client.ask(findCoordinator, 2, { key: 't', keyType: 1 })).errorCode).toBe(53);
+  expect((await client.ask(findCoordinator, 6, { keyType: 2, coordinatorKeys: ['s'] })).coordinators[0]).toMatchObject({
+    errorCode: 42,
+  });
 });

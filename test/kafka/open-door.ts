@@ -6,6 +6,7 @@ import { encodeBatch, type BatchOptions } from '../../src/formats/batch.ts';
 import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import type { ResponseOf } from '../../src/formats/kafka/schema.ts';
+import { openGroups, type GroupSettings, type Groups } from '../../src/groups/groups.ts';
 import type { KafkaLimits } from '../../src/kafka/handler.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -15,30 +16,37 @@ import { RawClient } from './raw-client.ts';
 export interface TestDoor {
   kafka: Kafka;
   log: FakeLog;
+  groups: Groups;
   lines: string[];
   connect(): Promise<RawClient>;
 }
 
 export async function openDoor(
-  options: { limits?: Partial<KafkaLimits>; clock?: Clock; advertise?: { host: string; port: number } } = {},
+  options: {
+    limits?: Partial<KafkaLimits>;
+    clock?: Clock;
+    advertise?: { host: string; port: number };
+    groupSettings?: Partial<GroupSettings>;
+  } = {},
 ): Promise<TestDoor> {
   const log = fakeLog();
   const lines: string[] = [];
-  const kafka = await openKafka({
-    listen: { host: '127.0.0.1', port: 0 },
-    log,
-    clock: systemClock,
-    trace: createTrace({ write: (line) => lines.push(line), isJournal: false }),
-    ...options,
-  });
+  const trace = createTrace({ write: (line) => lines.push(line), isJournal: false });
+  const clock = options.clock ?? systemClock;
+  const settings = { initialRebalanceDelayMs: 0, ...options.groupSettings };
+  const groups = openGroups({ log, clock, trace, settings });
+  const listen = { host: '127.0.0.1', port: 0 };
+  const kafka = await openKafka({ listen, log, groups, clock, trace, ...options });
   const clients: RawClient[] = [];
   onTestFinished(async () => {
     for (const client of clients) client.end();
     await kafka.close();
+    groups.close();
   });
   return {
     kafka,
     log,
+    groups,
     lines,
     async connect() {
       const client = await RawClient.connect(kafka.port);

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { openGroups } from '../../src/groups/groups.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { numbersOf, openLogFolder, readAll, silent, upTo, type OpenLogFolder } from '../log/open-log.ts';
 import { openLink, type Link } from '../parts/link.ts';
@@ -15,7 +16,7 @@ let link: Link;
 let edge: Edge;
 beforeEach(async () => {
   far = await openLogFolder();
-  door = await openKafka({ listen: { host: '127.0.0.1', port: 0 }, log: far.log, clock: systemClock, trace: silent });
+  door = await openKafka({ listen: { host: '127.0.0.1', port: 0 }, ...needs() });
   link = await openLink(`127.0.0.1:${door.port}`);
   await openDoor(door.port);
   edge = await openEdge({ bootstrap: [`127.0.0.1:${link.port}`] });
@@ -34,10 +35,13 @@ async function openDoor(port: number): Promise<void> {
   door = await openKafka({
     listen: { host: '127.0.0.1', port },
     advertise: { host: '127.0.0.1', port: link.port },
-    log: far.log,
-    clock: systemClock,
-    trace: silent,
+    ...needs(),
   });
+}
+
+function needs() {
+  const shared = { log: far.log, clock: systemClock, trace: silent };
+  return { ...shared, groups: openGroups(shared) };
 }
 
 async function load(turns: number, disturb: (turn: number) => Promise<void> | void): Promise<void> {

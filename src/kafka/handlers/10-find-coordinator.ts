@@ -1,32 +1,38 @@
 // FindCoordinator. Served: 0 to 6.
 //
-//   0  groups only   1  transactional ids, error messages   3  flexible   4  many keys at once
+//   1  type of the key   3  flexible   4  several keys   5  error for transactions   6  share groups (there are none)
 //
-// Neither consumer groups nor transactions are served yet. The errors are those that every client takes as final, so
-// that it says so instead of asking for ever.
+// Of a group the coordinator is this node. Transactions are not served; the error is one that every client takes as
+// final, so that it says so instead of asking for ever.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
-import { findCoordinator, TRANSACTION_KEY_TYPE } from '../../formats/kafka/10-find-coordinator.ts';
+import { findCoordinator, GROUP_KEY_TYPE, TRANSACTION_KEY_TYPE } from '../../formats/kafka/10-find-coordinator.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import { defineHandler } from '../handler.ts';
+import { defineHandler, type Call } from '../handler.ts';
 
 type Request = RequestOf<typeof findCoordinator>;
 
 export const findCoordinatorHandler = defineHandler(findCoordinator, answer);
 
-function answer({ keyType, coordinatorKeys }: Request): ResponseDraft<typeof findCoordinator> {
-  const refusal = refusalOf(keyType);
-  return {
-    ...refusal,
-    coordinators: coordinatorKeys.map((key) => ({ key, nodeId: -1, host: '', port: -1, ...refusal })),
-  };
+function answer({ keyType, coordinatorKeys }: Request, call: Call): ResponseDraft<typeof findCoordinator> {
+  const place = placeOf(keyType, call);
+  return { ...place, coordinators: coordinatorKeys.map((key) => ({ key, ...place })) };
 }
 
-function refusalOf(keyType: number): { errorCode: number; errorMessage: string } {
+function placeOf(keyType: number, { door, endpoint }: Call) {
+  if (keyType === GROUP_KEY_TYPE) {
+    return { errorCode: KafkaError.NONE, errorMessage: null, nodeId: door.nodeId, ...endpoint };
+  }
+  const nowhere = { nodeId: -1, host: '', port: -1 };
   return keyType === TRANSACTION_KEY_TYPE
     ? {
         errorCode: KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         errorMessage: 'transactions are not served',
+        ...nowhere,
       }
-    : { errorCode: KafkaError.GROUP_AUTHORIZATION_FAILED, errorMessage: 'consumer groups are not served' };
+    : {
+        errorCode: KafkaError.INVALID_REQUEST,
+        errorMessage: `coordinators of type ${keyType} are unknown`,
+        ...nowhere,
+      };
 }

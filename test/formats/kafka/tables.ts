@@ -4,15 +4,26 @@ import { produce } from '../../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../../src/formats/kafka/01-fetch.ts';
 import { listOffsets } from '../../../src/formats/kafka/02-list-offsets.ts';
 import { metadata } from '../../../src/formats/kafka/03-metadata.ts';
+import { offsetCommit } from '../../../src/formats/kafka/08-offset-commit.ts';
+import { offsetFetch } from '../../../src/formats/kafka/09-offset-fetch.ts';
 import { findCoordinator } from '../../../src/formats/kafka/10-find-coordinator.ts';
+import { joinGroup } from '../../../src/formats/kafka/11-join-group.ts';
+import { heartbeat } from '../../../src/formats/kafka/12-heartbeat.ts';
+import { leaveGroup } from '../../../src/formats/kafka/13-leave-group.ts';
+import { syncGroup } from '../../../src/formats/kafka/14-sync-group.ts';
+import { describeGroups } from '../../../src/formats/kafka/15-describe-groups.ts';
+import { listGroups } from '../../../src/formats/kafka/16-list-groups.ts';
 import { saslHandshake } from '../../../src/formats/kafka/17-sasl-handshake.ts';
 import { apiVersions } from '../../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../../src/formats/kafka/19-create-topics.ts';
 import { deleteTopics } from '../../../src/formats/kafka/20-delete-topics.ts';
 import { deleteRecords } from '../../../src/formats/kafka/21-delete-records.ts';
 import { initProducerId } from '../../../src/formats/kafka/22-init-producer-id.ts';
+import { offsetForLeaderEpoch } from '../../../src/formats/kafka/23-offset-for-leader-epoch.ts';
 import { describeConfigs } from '../../../src/formats/kafka/32-describe-configs.ts';
 import { saslAuthenticate } from '../../../src/formats/kafka/36-sasl-authenticate.ts';
+import { deleteGroups } from '../../../src/formats/kafka/42-delete-groups.ts';
+import { offsetDelete } from '../../../src/formats/kafka/47-offset-delete.ts';
 import { describeCluster } from '../../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../../src/formats/kafka/61-describe-producers.ts';
 import type { Api } from '../../../src/formats/kafka/schema.ts';
@@ -22,15 +33,26 @@ const APIS: readonly Api[] = [
   fetch,
   listOffsets,
   metadata,
+  offsetCommit,
+  offsetFetch,
   findCoordinator,
+  joinGroup,
+  heartbeat,
+  leaveGroup,
+  syncGroup,
+  describeGroups,
+  listGroups,
   saslHandshake,
   apiVersions,
   createTopics,
   deleteTopics,
   deleteRecords,
   initProducerId,
+  offsetForLeaderEpoch,
   describeConfigs,
   saslAuthenticate,
+  deleteGroups,
+  offsetDelete,
   describeCluster,
   describeProducers,
 ];

@@ -25,7 +25,8 @@ public class Messages {
     private static final String[] NAMES = {
         "Produce", "Fetch", "ListOffsets", "Metadata", "FindCoordinator", "ApiVersions", "CreateTopics",
         "DeleteTopics", "DeleteRecords", "InitProducerId", "DescribeConfigs", "DescribeCluster", "DescribeProducers",
-        "OffsetCommit", "OffsetFetch", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup",
+        "OffsetCommit", "OffsetFetch", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups",
+        "ListGroups", "OffsetForLeaderEpoch", "DeleteGroups", "OffsetDelete",
         "SaslHandshake", "SaslAuthenticate"
     };
     private static int count;

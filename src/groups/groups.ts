@@ -1,0 +1,335 @@
+// Consumer groups, as Kafka's classic coordinator has them: who is in a group (coordinator.ts), and how far it has come
+// (offsets.ts). Members live in memory: after a restart they join again, with new ids, and what they committed is there.
+// Answers are Kafka's error codes, since the rules are Kafka's; the formats of metadata and assignments are the clients'.
+//
+// Bounds, and what happens at them: groups, members and their bytes -> GROUP_MAX_SIZE_REACHED at the join; bytes of all
+// offsets -> INVALID_COMMIT_OFFSET_SIZE at the commit. Both are final for clients, which say so to their people.
+
+import type { Clock } from '../clock.ts';
+import { KafkaError } from '../formats/kafka/codes.ts';
+import { subscribedTopics } from '../formats/kafka/subscription.ts';
+import type { Log, Topic } from '../log/log.ts';
+import type { Metric } from '../metrics.ts';
+import type { Trace } from '../trace.ts';
+import { Coordinator, type Asked } from './coordinator.ts';
+import { keepExpiring } from './expiry.ts';
+import { metricsOf, statusOf, type GroupsStatus } from './groups-status.ts';
+import type { Committed } from './offset-marks.ts';
+import { openOffsets, type CommittedPartition, type Entry, type Offsets } from './offsets.ts';
+import { metadataOf, refusedJoin, refusedSync, type Group, type Speaker } from './state.ts';
+import type { JoinAnswer, JoinInput, Phase, SyncAnswer, SyncInput } from './state.ts';
+
+export type { GroupsStatus } from './groups-status.ts';
+
+/** By the names that Kafka gives them. */
+export interface GroupSettings {
+  /** group.initial.rebalance.delay.ms */
+  initialRebalanceDelayMs: number;
+  /** group.min.session.timeout.ms */
+  sessionTimeoutMsMin: number;
+  /** group.max.session.timeout.ms */
+  sessionTimeoutMsMax: number;
+  /** group.max.size: members of one group. */
+  sizeMax: number;
+  /** offsets.retention.minutes: how long the offsets of a group without members are kept. */
+  offsetsRetentionMs: number;
+}
+
+export const DEFAULT_GROUP_SETTINGS: Readonly<GroupSettings> = {
+  initialRebalanceDelayMs: 3000,
+  sessionTimeoutMsMin: 6000,
+  sessionTimeoutMsMax: 30 * 60_000,
+  sizeMax: 1000,
+  offsetsRetentionMs: 7 * 24 * 3600 * 1000,
+};
+
+export interface GroupsLimits {
+  groupsMax: number;
+  /** Of all groups. */
+  membersMax: number;
+  /** What clients gave to be kept for all members. */
+  memberBytesMax: number;
+  /** Offsets of all groups, as they lie on the card. */
+  offsetBytesMax: number;
+}
+
+const MIB = 1024 * 1024;
+
+export const DEFAULT_GROUPS_LIMITS: Readonly<GroupsLimits> = {
+  groupsMax: 2000,
+  membersMax: 10_000,
+  memberBytesMax: 32 * MIB,
+  offsetBytesMax: 4 * MIB,
+};
+
+export interface GroupsNeeds {
+  log: Log;
+  clock: Clock;
+  trace: Trace;
+  settings?: Partial<GroupSettings>;
+  limits?: Partial<GroupsLimits>;
+}
+
+export type JoinRequest = Omit<Asked<JoinInput>, 'kind'>;
+export type SyncRequest = Omit<Asked<SyncInput>, 'kind'>;
+
+export interface OffsetToCommit extends Committed {
+  topic: string;
+  partition: number;
+}
+
+export interface GroupSummary {
+  id: string;
+  /** `consumer`, `connect`, `stream`, ...; empty for one that only commits offsets. */
+  protocolType: string;
+  state: Phase;
+}
+
+export interface GroupDescription extends GroupSummary {
+  /** How partitions are assigned; empty while that is not agreed. */
+  protocol: string;
+  members: readonly {
+    memberId: string;
+    instanceId: string | null;
+    clientId: string;
+    clientHost: string;
+    metadata: Buffer;
+    assignment: Buffer;
+  }[];
+}
+
+export interface Groups {
+  /** Resolves when all members have joined, or their time is up. Never rejects. Copies what it keeps. */
+  join(groupId: string, request: JoinRequest): Promise<JoinAnswer>;
+  /** Resolves when the leader has assigned, or another rebalance has begun. Never rejects. Copies what it keeps. */
+  sync(groupId: string, request: SyncRequest): Promise<SyncAnswer>;
+  heartbeat(groupId: string, speaker: Speaker): number;
+  leave(groupId: string, member: { memberId: string; instanceId: string | null }): number;
+  /** A code for each offset. Those that are accepted are on the card, together, when it resolves. Throws LOG_CLOSED. */
+  commit(groupId: string, speaker: Speaker, offsets: readonly OffsetToCommit[]): Promise<number[]>;
+  /** What is on the card. */
+  committed(groupId: string, topic: string, partition: number): Committed | undefined;
+  committedBy(groupId: string): CommittedPartition[];
+  list(): GroupSummary[];
+  describe(groupId: string): GroupDescription | undefined;
+  /** Removes a group without members. On return its offsets are gone from the card. Throws LOG_CLOSED. */
+  remove(groupId: string): Promise<number>;
+  /** Removes offsets that no member subscribes to: a code for the group, and one for each offset. Throws LOG_CLOSED. */
+  removeOffsets(
+    groupId: string,
+    partitions: readonly { topic: string; partition: number }[],
+  ): Promise<{ errorCode: number; codes: number[] }>;
+  status(): GroupsStatus;
+  metrics(): Metric[];
+  /** Answers all that waits. */
+  close(): void;
+}
+
+/** Longest name of a group, in characters. */
+const ID_LENGTH_MAX = 1024;
+/** offset.metadata.max.bytes */
+const OFFSET_METADATA_BYTES_MAX = 4096;
+
+/** Reads back what groups have committed. */
+export function openGroups(needs: GroupsNeeds): Groups {
+  const { log, clock } = needs;
+  const trace = needs.trace.room('groups');
+  const settings = { ...DEFAULT_GROUP_SETTINGS, ...needs.settings };
+  const limits = { ...DEFAULT_GROUPS_LIMITS, ...needs.limits };
+  let rebalances = 0;
+
+  const offsets: Offsets = openOffsets({
+    log,
+    monotonicMs: clock.monotonicMs,
+    bytesMax: limits.offsetBytesMax,
+    onGone: (groupId) => coordinator.forget(groupId),
+  });
+  const coordinator: Coordinator = new Coordinator({
+    clock,
+    rules: {
+      membersMax: settings.sizeMax,
+      bytesMax: limits.memberBytesMax,
+      sessionTimeoutMsMin: settings.sessionTimeoutMsMin,
+      sessionTimeoutMsMax: settings.sessionTimeoutMsMax,
+      initialDelayMs: settings.initialRebalanceDelayMs,
+    },
+    limits: { groupsMax: limits.groupsMax, membersMax: limits.membersMax, bytesMax: limits.memberBytesMax },
+    otherGroups: () => countOthers(),
+    isKept: (groupId) => offsets.get(groupId) !== undefined,
+    onChange: changed,
+  });
+  const expiry = keepExpiring({ offsets, clock, trace, retentionMs: settings.offsetsRetentionMs, isInUse });
+
+  function countOthers(): number {
+    let count = 0;
+    for (const { id } of offsets.all()) if (coordinator.group(id) === undefined) count += 1;
+    return count;
+  }
+
+  function isInUse(groupId: string): boolean {
+    return (coordinator.group(groupId)?.members.size ?? 0) > 0;
+  }
+
+  function changed(groupId: string, before: Group, after: Group): void {
+    if (after.generation !== before.generation) rebalances += 1;
+    if (before.phase === 'Empty' && after.phase !== 'Empty') expiry.used(groupId, after.protocolType ?? '');
+    if (before.phase !== 'Empty' && after.phase === 'Empty') expiry.left(groupId);
+  }
+
+  function isName(groupId: string): boolean {
+    return groupId !== '' && groupId.length <= ID_LENGTH_MAX;
+  }
+
+  function ask(groupId: string, input: Parameters<Coordinator['ask']>[1]): number {
+    return isName(groupId) ? coordinator.ask(groupId, input) : KafkaError.INVALID_GROUP_ID;
+  }
+
+  async function commit(groupId: string, speaker: Speaker, wanted: readonly OffsetToCommit[]): Promise<number[]> {
+    // Kafka takes an empty name here, for clients that only keep offsets.
+    if (groupId.length > ID_LENGTH_MAX) return wanted.map(() => KafkaError.INVALID_GROUP_ID);
+    const refusal = coordinator.ask(groupId, { kind: 'commit', ...speaker });
+    if (refusal !== KafkaError.NONE) return wanted.map(() => refusal);
+    const codes = wanted.map((each) => codeOf(log, each));
+    const entries: Entry[] = [];
+    for (const [index, { topic, ...rest }] of wanted.entries()) {
+      if (codes[index] === KafkaError.NONE) entries.push({ topic: log.topic(topic)!, ...rest });
+    }
+    const type = coordinator.group(groupId)?.protocolType ?? '';
+    const hasRoom = offsets.get(groupId) !== undefined || hasRoomForGroup(groupId);
+    if (hasRoom && (await keep(groupId, type, entries))) return codes;
+    trace.limited('offsets are refused, there are too many', { group: groupId, bytes: offsets.bytes() });
+    return codes.map((code) => (code === KafkaError.NONE ? KafkaError.INVALID_COMMIT_OFFSET_SIZE : code));
+  }
+
+  function hasRoomForGroup(groupId: string): boolean {
+    return coordinator.group(groupId) !== undefined || coordinator.size + countOthers() < limits.groupsMax;
+  }
+
+  function keep(groupId: string, type: string, entries: readonly Entry[]): Promise<boolean> {
+    const kept = offsets.commit(groupId, type, entries);
+    // In the same turn, so that the group's own row goes to the card together with its offsets.
+    if (!isInUse(groupId)) expiry.touched(groupId);
+    return kept;
+  }
+
+  async function remove(groupId: string): Promise<number> {
+    const group = coordinator.group(groupId);
+    if (group === undefined && offsets.get(groupId) === undefined) return KafkaError.GROUP_ID_NOT_FOUND;
+    const code = coordinator.ask(groupId, { kind: 'delete' });
+    if (code === KafkaError.NONE) await offsets.remove(groupId);
+    return code;
+  }
+
+  async function removeOffsets(
+    groupId: string,
+    partitions: readonly { topic: string; partition: number }[],
+  ): Promise<{ errorCode: number; codes: number[] }> {
+    const group = coordinator.group(groupId);
+    const isKnown = group !== undefined || offsets.get(groupId) !== undefined;
+    if (!isKnown) return { errorCode: KafkaError.GROUP_ID_NOT_FOUND, codes: [] };
+    const busy = group === undefined ? new Set<string>() : topicsInUse(group);
+    // Whoever is in it with another protocol has no subscriptions that could be read.
+    if (busy === undefined) return { errorCode: KafkaError.NON_EMPTY_GROUP, codes: [] };
+    const codes = partitions.map(({ topic, partition }) => {
+      if (log.topic(topic)?.partitions[partition] === undefined) return KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
+      return busy.has(topic) ? KafkaError.GROUP_SUBSCRIBED_TO_TOPIC : KafkaError.NONE;
+    });
+    await offsets.removeRows(
+      groupId,
+      partitions.filter((_, index) => codes[index] === KafkaError.NONE),
+    );
+    return { errorCode: KafkaError.NONE, codes };
+  }
+
+  function summaryOf(id: string): GroupSummary {
+    const group = coordinator.group(id);
+    const protocolType = group?.protocolType ?? offsets.get(id)?.type ?? '';
+    return { id, protocolType, state: group?.phase ?? 'Empty' };
+  }
+
+  function list(): GroupSummary[] {
+    const ids = new Set([...coordinator.ids()].filter((id) => isTold(coordinator.group(id)!)));
+    for (const { id } of offsets.all()) ids.add(id);
+    return [...ids].toSorted().map(summaryOf);
+  }
+
+  function describe(groupId: string): GroupDescription | undefined {
+    const group = coordinator.group(groupId);
+    const isKnown = (group !== undefined && isTold(group)) || offsets.get(groupId) !== undefined;
+    if (!isKnown) return undefined;
+    const isAgreed = group?.phase === 'Stable';
+    const members = [...(group?.members.values() ?? [])].map((member) => ({
+      memberId: member.id,
+      instanceId: member.instanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      metadata: isAgreed ? metadataOf(member, group.protocol) : Buffer.alloc(0),
+      assignment: isAgreed ? member.assignment : Buffer.alloc(0),
+    }));
+    return { ...summaryOf(groupId), protocol: isAgreed ? (group.protocol ?? '') : '', members };
+  }
+
+  return {
+    async join(groupId, request) {
+      const copied = request.protocols.map(({ name, metadata }) => ({ name, metadata: ownBytes(metadata) }));
+      if (!isName(groupId)) return refusedJoin(KafkaError.INVALID_GROUP_ID, request.memberId);
+      const answer = await coordinator.join(groupId, { kind: 'join', ...request, protocols: copied });
+      if (answer.errorCode === KafkaError.GROUP_MAX_SIZE_REACHED) {
+        const { size, members, bytes } = coordinator;
+        trace.limited('a member is refused, there are too many', { group: groupId, groups: size, members, bytes });
+      }
+      return answer;
+    },
+    async sync(groupId, request) {
+      if (!isName(groupId)) return refusedSync(KafkaError.INVALID_GROUP_ID);
+      const copied = new Map([...request.assignments].map(([id, assignment]) => [id, ownBytes(assignment)]));
+      return coordinator.sync(groupId, { kind: 'sync', ...request, assignments: copied });
+    },
+    heartbeat: (groupId, speaker) => ask(groupId, { kind: 'heartbeat', ...speaker }),
+    leave: (groupId, member) => ask(groupId, { kind: 'leave', ...member }),
+    commit,
+    committed: offsets.committed,
+    committedBy: offsets.committedBy,
+    list,
+    describe,
+    remove,
+    removeOffsets,
+    status: () => statusOf({ list, coordinator, offsets, rebalances, log }),
+    metrics: () => metricsOf({ list, coordinator, offsets, rebalances, log }),
+    close() {
+      expiry.close();
+      coordinator.close();
+      offsets.close();
+    },
+  };
+}
+
+/** A group that has only given out ids does not exist yet. */
+function isTold(group: Group): boolean {
+  return group.phase !== 'Empty' || group.generation > 0;
+}
+
+function codeOf(log: Log, { topic, partition, metadata }: OffsetToCommit): number {
+  const found: Topic | undefined = log.topic(topic);
+  if (found?.partitions[partition] === undefined) return KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
+  const isTooLong = Buffer.byteLength(metadata) > OFFSET_METADATA_BYTES_MAX;
+  return isTooLong ? KafkaError.OFFSET_METADATA_TOO_LARGE : KafkaError.NONE;
+}
+
+/** Topics that members want; undefined where their metadata tells nothing of topics. */
+function topicsInUse(group: Group): Set<string> | undefined {
+  const topics = new Set<string>();
+  if (group.members.size === 0) return topics;
+  if (group.protocolType !== 'consumer') return undefined;
+  for (const { protocols } of group.members.values()) {
+    for (const { metadata } of protocols) for (const topic of subscribedTopics(metadata)) topics.add(topic);
+  }
+  return topics;
+}
+
+/** What a request holds is a view of it: what is kept must not keep the whole of it. */
+function ownBytes(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(own);
+  return own;
+}

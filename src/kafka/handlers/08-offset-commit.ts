@@ -1,0 +1,47 @@
+// OffsetCommit. Served: 2 to 9.
+//
+//   2  retention of the client   6  leader epoch             8  flexible
+//   3  throttle time             7  static member            9  members of the newer protocol (there are none)
+//
+// Answered when the offsets are on the card, in the same commit as records that come at that time. What a client says of
+// retention (2 to 4) does not count, as in Kafka since 2.1: that is offsets.retention.minutes.
+
+import { offsetCommit } from '../../formats/kafka/08-offset-commit.ts';
+import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import type { OffsetToCommit } from '../../groups/groups.ts';
+import { coordinatorCodeOf } from '../codes.ts';
+import { defineHandler, type Call } from '../handler.ts';
+
+type Request = RequestOf<typeof offsetCommit>;
+type Response = ResponseDraft<typeof offsetCommit>;
+
+export const offsetCommitHandler = defineHandler(offsetCommit, answer);
+
+async function answer(request: Request, { door }: Call): Promise<Response> {
+  const codes = await commit(request, door.groups);
+  return {
+    topics: request.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codes.shift()! })),
+    })),
+  };
+}
+
+async function commit(request: Request, groups: Call['door']['groups']): Promise<number[]> {
+  const { groupId, memberId, groupInstanceId: instanceId, generationIdOrMemberEpoch: generation } = request;
+  const offsets: OffsetToCommit[] = request.topics.flatMap(({ name, partitions }) =>
+    partitions.map((each) => ({
+      topic: name,
+      partition: each.partitionIndex,
+      offset: each.committedOffset,
+      leaderEpoch: each.committedLeaderEpoch,
+      metadata: each.committedMetadata ?? '',
+    })),
+  );
+  try {
+    return await groups.commit(groupId, { memberId, instanceId, generation }, offsets);
+  } catch (error) {
+    const code = coordinatorCodeOf(error);
+    return offsets.map(() => code);
+  }
+}

@@ -1,0 +1,49 @@
+// OffsetFetch. Served: 1 to 9.
+//
+//   2  all partitions (null topics), error of the group   6  flexible              8  many groups
+//   3  throttle time                                      7  stable offsets only   9  members of the newer protocol
+//   5  leader epoch
+//
+// A partition without an offset, and a group that is not known, are no error: the offset is -1. What is told is on the
+// card. There are no transactions, so every offset is stable.
+
+import { KafkaError } from '../../formats/kafka/codes.ts';
+import { offsetFetch } from '../../formats/kafka/09-offset-fetch.ts';
+import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import type { Groups } from '../../groups/groups.ts';
+import { defineHandler, type Call } from '../handler.ts';
+
+type Request = RequestOf<typeof offsetFetch>;
+type Wanted = Request['topics'];
+type TopicResponse = NonNullable<ResponseDraft<typeof offsetFetch>['topics']>[number];
+type PartitionResponse = TopicResponse['partitions'][number];
+
+export const offsetFetchHandler = defineHandler(offsetFetch, answer);
+
+const GROUPS_LISTED_FROM = 8;
+
+function answer(request: Request, { door, version }: Call): ResponseDraft<typeof offsetFetch> {
+  if (version < GROUPS_LISTED_FROM) return { topics: topicsOf(door.groups, request.groupId, request.topics) };
+  return {
+    groups: request.groups.map(({ groupId, topics }) => ({ groupId, topics: topicsOf(door.groups, groupId, topics) })),
+  };
+}
+
+function topicsOf(groups: Groups, groupId: string, wanted: Wanted): TopicResponse[] {
+  if (wanted === null) return everything(groups, groupId);
+  return wanted.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map((index) => found(index, groups.committed(groupId, name, index))),
+  }));
+}
+
+function everything(groups: Groups, groupId: string): TopicResponse[] {
+  const topics = Map.groupBy(groups.committedBy(groupId), ({ topic }) => topic);
+  return [...topics].map(([name, rows]) => ({ name, partitions: rows.map((row) => found(row.partition, row)) }));
+}
+
+function found(partitionIndex: number, committed: ReturnType<Groups['committed']>): PartitionResponse {
+  const { offset, leaderEpoch, metadata } = committed ?? { offset: -1, leaderEpoch: -1, metadata: '' };
+  const errorCode = KafkaError.NONE;
+  return { partitionIndex, committedOffset: offset, committedLeaderEpoch: leaderEpoch, metadata, errorCode };
+}

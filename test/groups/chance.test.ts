@@ -1,0 +1,67 @@
+// Groups whose members do anything at any time: what must hold whatever they do.
+
+import { expect, test } from 'vitest';
+import type { Group } from '../../src/groups/state.ts';
+import { bytesOf } from '../../src/groups/state.ts';
+import { wakeMs } from '../../src/groups/group.ts';
+import { openRandom, printedSeed, type Random } from '../fuzz/random.ts';
+import { PlayedGroup } from './play-group.ts';
+
+const seed = printedSeed('test/groups/chance.test.ts');
+const PLAYS = 300;
+const MOVES = 200;
+
+function move(group: PlayedGroup, random: Random, joins: number[]): void {
+  const known = [...group.group.members.keys(), ...group.group.pending.keys()];
+  const anyone = known.length === 0 ? 'nobody' : random.pick(known);
+  const generation = group.group.generation - (random.below(10) === 0 ? 1 : 0);
+  const instanceId = random.below(4) === 0 ? `i${random.below(3)}` : null;
+  const moves: (() => unknown)[] = [
+    () => joins.push(group.join('', { takesIdFirst: random.below(2) === 0, instanceId })),
+    () => joins.push(group.join(anyone, { instanceId: group.group.members.get(anyone)?.instanceId ?? instanceId })),
+    () => joins.push(group.join(anyone, { protocols: [{ name: 'range', metadata: random.bytes(random.below(9)) }] })),
+    () => joins.push(group.sync(anyone, generation, { [anyone]: 'share' })),
+    () => joins.push(group.sync(group.group.leaderId ?? anyone, generation, { [anyone]: 'share' })),
+    () => group.heartbeat(anyone, generation),
+    () => group.commit(anyone, generation),
+    () => (random.below(4) === 0 ? group.leave(anyone, instanceId) : undefined),
+    () => group.pass(random.below(4000)),
+    () => (random.below(20) === 0 ? group.stood(random.below(100_000)) : undefined),
+  ];
+  random.pick(moves)();
+}
+
+function check(group: Group, before: Group): void {
+  expect(group.generation).toBeGreaterThanOrEqual(before.generation);
+  expect(group.members.size + group.pending.size).toBeLessThanOrEqual(10);
+  const { phase, leaderId, protocol } = group;
+  expect(phase === 'Empty').toBe(group.members.size === 0 && phase !== 'PreparingRebalance');
+  if (phase === 'Stable' || phase === 'CompletingRebalance') {
+    expect(group.members.has(leaderId!)).toBe(true);
+    expect(protocol).toBe('range');
+    expect([...group.members.values()].every(({ joining }) => joining === undefined)).toBe(true);
+  }
+  // Whoever waits, waits for something that comes: the group wants to be woken.
+  const isWaiting = [...group.members.values()].some((each) => each.joining ?? each.syncing);
+  if (isWaiting) expect(wakeMs(group)).toBeLessThan(Infinity);
+}
+
+test('whatever members do, all are answered, and when they fall silent the group is empty', () => {
+  const random = openRandom(seed);
+  let generations = 0;
+  for (let play = 0; play < PLAYS; play++) {
+    const group = new PlayedGroup({ initialDelayMs: random.pick([0, 3000]) });
+    const asked: number[] = [];
+    for (let count = 0; count < MOVES; count++) {
+      const before = group.group;
+      move(group, random, asked);
+      check(group.group, before);
+    }
+    generations += group.group.generation;
+    group.pass(3_600_000);
+    expect(group.group.phase).toBe('Empty');
+    expect(bytesOf(group.group)).toBe(0);
+    expect(asked.filter((ticket) => !group.answers.has(ticket))).toEqual([]);
+  }
+  expect(generations).toBeGreaterThan(PLAYS);
+});

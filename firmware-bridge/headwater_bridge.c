@@ -330,8 +330,10 @@ static void recall(hwb_t *h) {
     uint32_t made = ~retained->made_inverse;
     int valid = retained->check == retained_check(retained) && retained->made - made <= 1U;
     if (valid) {
+        uint32_t end = retained->base + retained->made;
         h->last_epoch = retained->epoch;
-        h->last_end = retained->epoch != 0 ? retained->base + retained->made : 0;
+        if (h->last_epoch != 0) h->last_end = end;
+        else h->first = end;
     }
     retained->check = 0;
     HWB_BARRIER();
@@ -339,7 +341,7 @@ static void recall(hwb_t *h) {
     retained->made = 0;
     retained->made_inverse = ~(uint32_t)0;
     if (h->boot == 0) h->boot = (uint8_t)retained->boots;
-    retain(h, h->last_epoch, h->last_end);
+    retain(h, h->last_epoch, h->last_epoch != 0 ? h->last_end : h->first);
 }
 
 /* ------------------------------------------------------------------------------------------------ making frames
@@ -413,6 +415,7 @@ static void finish(hwb_t *h) {
 
 static void make_hello(hwb_t *h, uint32_t now) {
     const hwb_config_t *config = h->config;
+    uint32_t first = h->epoch != 0 ? h->first : 0;
     h->tx_flags = 0;
     begin(h, is_polled(h) ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO);
     put(h, HWB_PROTOCOL_VERSION | HWB_PROTOCOL_VERSION << 8, 2);
@@ -420,8 +423,8 @@ static void make_hello(hwb_t *h, uint32_t now) {
     put(h, h->boot, 1);
     put(h, h->nonce, 4);
     put(h, h->epoch, 4);
-    put(h, h->first, 4);
-    put(h, end_of(h), 4);
+    put(h, first, 4);
+    put(h, first + hwb_pending(h), 4);
     put(h, h->last_epoch, 4);
     put(h, h->last_end, 4);
     put(h, now, 4);
@@ -449,7 +452,8 @@ static void disconnect(hwb_t *h) {
     end_commands(h);
 }
 
-/* Numbers the records anew from 0; epoch 0 asks the host for one. A store without room for that loses its oldest records: better than all. */
+/* Numbers the records anew from 0; epoch 0 asks the host for one. What was lost without an epoch has its numbers in the next one, so that
+ * the host sees the gap: the numbers go on then. A store without room for that loses its oldest records: better than all. */
 static void renumber(hwb_t *h, uint32_t epoch) {
     const hwb_config_t *config = h->config;
     int error = is_persistent(h) ? config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) : HWB_OK;
@@ -459,8 +463,8 @@ static void renumber(hwb_t *h, uint32_t epoch) {
         error = config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL);
     }
     if (error < 0) return;
+    if (h->epoch != 0) h->first = 0;
     h->epoch = epoch;
-    h->first = 0;
     /* Already here: the host may have the epoch on its card, and no longer know the one before. */
     if (HWB_RETAINED && h->config->retained && epoch != 0) retain(h, epoch, end_of(h));
     disconnect(h);
@@ -894,7 +898,7 @@ int hwb_init(hwb_t *h, const hwb_config_t *config) {
         if (error < 0) return error;
         h->boot = stored.boot;
         h->epoch = stored.epoch;
-        h->first = stored.epoch != 0 ? stored.first : 0;
+        h->first = stored.first;
         h->made = stored.count;
     } else if (HWB_RETAINED && config->retained) {
         recall(h);

@@ -73,7 +73,7 @@ typedef struct hwb_record {
 /* What a persistent store knows when it is opened. */
 typedef struct hwb_stored {
     uint32_t epoch; /* 0 if there is none */
-    uint32_t first; /* sequence of the oldest record */
+    uint32_t first; /* sequence of the oldest record; without an epoch, how many were forgotten */
     uint32_t count; /* records kept */
     uint8_t boot;   /* counted up by one at each LOAD, modulo 256 */
 } hwb_stored_t;
@@ -85,7 +85,8 @@ enum hwb_store_operation {
     HWB_STORE_GET,   /* argument: hwb_record_t to fill with the record n places after the oldest. HWB_ERR_NONE: it
                      is not readable and never will be; HWB_ERR_STORE: it may be, later */
     HWB_STORE_FREE,  /* the n oldest records are no longer needed; may be forgotten at a power loss */
-    HWB_STORE_EPOCH  /* the epoch is n from now on and the oldest record has sequence 0; durable on return */
+    HWB_STORE_EPOCH  /* the epoch is n from now on; durable on return. The oldest record has sequence 0 then, but keeps its
+                     sequence if there was no epoch */
 };
 
 typedef struct hwb_config {

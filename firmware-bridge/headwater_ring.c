@@ -231,6 +231,12 @@ static int put(hwr_t *ring, const hwb_record_t *record) {
     return error;
 }
 
+/* The oldest record is the epoch's first; but what was lost before there was an epoch at all counts in it. */
+static void begin_epoch(hwr_t *ring, uint32_t epoch) {
+    if (ring->epoch != 0) ring->base = ring->freed;
+    ring->epoch = epoch;
+}
+
 static int put_epoch(hwr_t *ring, uint32_t epoch) {
     int error = make_room(ring, 2U * note_size(ring), 0);
     if (error == HWB_OK && ring->written != ring->freed) error = append(ring, KIND_FREED, 0, ring->freed, NULL, 0);
@@ -238,8 +244,7 @@ static int put_epoch(hwr_t *ring, uint32_t epoch) {
     ring->written = ring->freed;
     error = append(ring, KIND_EPOCH, 0, epoch, NULL, 0);
     if (error < 0) return error;
-    ring->epoch = epoch;
-    ring->base = ring->freed;
+    begin_epoch(ring, epoch);
     return HWB_OK;
 }
 
@@ -339,7 +344,7 @@ static int replay(hwr_t *ring) {
         if (entry.kind == KIND_RECORD) ring->index++;
         else if (entry.kind == KIND_BOOT) ring->boot = entry.channel;
         else if (entry.kind == KIND_FREED) ring->freed = entry.time;
-        else if (entry.kind == KIND_EPOCH) ring->epoch = entry.time, ring->base = ring->freed;
+        else if (entry.kind == KIND_EPOCH) begin_epoch(ring, entry.time);
         ring->at += entry_size(ring, &entry);
     }
     switch (is_erased(ring, ring->at)) {

@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include "../headwater_bridge.h"
 
-enum { LINE_ROOM = 3072, FRAME_ROOM = 1100 };
+#ifndef LINE_ROOM
+#define LINE_ROOM 3072
+#endif
+enum { FRAME_ROOM = 1100 };
 
 typedef struct line {
     uint8_t to_device[LINE_ROOM];
@@ -18,6 +21,7 @@ typedef struct line {
     uint32_t key;
     size_t write_limit; /* how many bytes one write call takes; 0: all */
     int is_stuck;       /* the device's UART takes nothing */
+    int is_noisy;       /* the host passes over bad frames instead of failing */
 } line_t;
 
 /* What the host has read: a decoded body without CRC, address apart. */

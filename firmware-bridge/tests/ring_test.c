@@ -114,7 +114,7 @@ static void keeps_records(void) {
         CHECK_EQUAL(open_ring(), HWB_OK);
         CHECK_EQUAL(stored.count, 8);
         CHECK_EQUAL(stored.epoch, 77);
-        CHECK_EQUAL(stored.first, 0);
+        CHECK_EQUAL(stored.first, 2); /* what was given up without an epoch counts in the first one */
         CHECK_EQUAL(stored.boot, 2);
         CHECK_EQUAL(put(10), HWB_OK);
         for (i = 0; i < 9; i++) {
@@ -124,6 +124,11 @@ static void keeps_records(void) {
         CHECK_EQUAL(get(5, NULL), 7); /* backwards */
         CHECK_EQUAL(get(9, NULL), -1);
         CHECK_EQUAL(hwr_written(&ring), 11);
+        CHECK_EQUAL(hwr_persist(&ring, HWB_STORE_EPOCH, 78, NULL), HWB_OK);
+        CHECK_EQUAL(open_ring(), HWB_OK);
+        CHECK_EQUAL(stored.epoch, 78);
+        CHECK_EQUAL(stored.first, 0);
+        CHECK_EQUAL(stored.count, 9);
     }
     CHECK_EQUAL(misuses, 0);
 }
@@ -229,7 +234,7 @@ static int story(long cut, uint32_t how) {
         promised_epoch = epoch;
         if (step % 20 == 9) {
             error = hwr_persist(&ring, HWB_STORE_EPOCH, 100 + step, NULL);
-            if (error == HWB_OK) promised_epoch = epoch = 100 + step, base = freed;
+            if (error == HWB_OK) base = epoch != 0 ? freed : base, promised_epoch = epoch = 100 + step;
             else if (is_broken) epoch = 100 + step; /* may have become so */
         } else if (step % 15 == 14) {
             error = open_ring();
@@ -390,10 +395,14 @@ static void drop_oldest_by_sectors(void) {
     CHECK_EQUAL(info.counts.dropped + hwb_pending(&device), 200);
     hwb_poll(&device);
     CHECK_EQUAL(next(), 0x01);
+    CHECK_EQUAL(number(frame.fields + 12, 4), 0);
+    CHECK_EQUAL(number(frame.fields + 16, 4), hwb_pending(&device));
     host_welcome(&line, 1, number(frame.fields + 4, 4), 77, 0, 0);
-    connect(0);
+    connect(info.counts.dropped);
+    CHECK_EQUAL(number(frame.fields + 12, 4), info.counts.dropped); /* the host sees a gap */
     CHECK_EQUAL(next(), 0x13);
     CHECK_EQUAL(next(), 0x11);
+    CHECK_EQUAL(number(frame.fields, 2), info.counts.dropped);
     CHECK_EQUAL(frame.fields[10], (uint8_t)info.counts.dropped); /* the oldest that is left */
 }
 

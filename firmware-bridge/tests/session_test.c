@@ -551,6 +551,33 @@ static void drop_oldest(void) {
     CHECK_EQUAL(hwb_pending(&device), 0);
 }
 
+/* What was lost before the first epoch was given: a gap at the beginning of that. */
+static void drops_without_epoch(void) {
+    uint8_t reading[20] = {0};
+    int i;
+    memset(&retained, 0, sizeof retained);
+    start();
+    config.drop_oldest = 1;
+    config.retained = &retained;
+    begin_device();
+    for (i = 0; i < 5; i++) say(1);
+    begin_device(); /* a reset */
+    for (i = 0; i < 12; i++) CHECK_EQUAL(hwb_send(&device, 0, reading, sizeof reading), HWB_OK);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK_EQUAL(hello_epoch(), 0);
+    CHECK_EQUAL(hello_first(), 0);
+    CHECK_EQUAL(hello_end(), 9);
+    CHECK_EQUAL(hello_last_epoch(), 0);
+    CHECK_EQUAL(hello_last_end(), 0);
+    host_welcome(&line, 1, hello_nonce(), EPOCH, 0, 0);
+    hwb_poll(&device);
+    CHECK_EQUAL(next(), HELLO);
+    CHECK_EQUAL(hello_epoch(), EPOCH);
+    CHECK_EQUAL(hello_first(), 5 + 3);
+    CHECK_EQUAL(hello_end(), 5 + 12);
+}
+
 static void wraps(void) {
     uint32_t i;
     settled(8);
@@ -946,6 +973,7 @@ int main(void) {
     TEST("a frame of another session is bad", other_session);
     TEST("a full device refuses", full_device);
     TEST("or forgets the oldest and says SKIP", drop_oldest);
+    TEST("what is lost before the first epoch is a gap at its beginning", drops_without_epoch);
     TEST("sequences wrap", wraps);
     TEST("retained memory tells what a reset has lost", tells_losses);
     TEST("also before there is a session under the new epoch", tells_losses_before_the_session);

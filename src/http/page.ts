@@ -158,7 +158,9 @@ function card(title: string, kind: 'good' | 'bad' | 'idle', headline: string, ro
 }
 
 function row(name: string, value: string): string {
-  return `<tr><td>${escape(name)}</td><td>${escape(value)}</td></tr>`;
+  // On a phone the column is narrow: a number stays on one line with its unit.
+  const text = escape(value).replaceAll(/(?<=\d) (?=[A-Za-z%])/g, '&nbsp;');
+  return `<tr><td>${escape(name)}</td><td>${text}</td></tr>`;
 }
 
 function escape(text: string): string {

@@ -66,7 +66,7 @@ describe('the page', () => {
   test('names that could be markup are text', async () => {
     status = { ...STATUS, node: '<script>', doors: [{ name: '<b>', state: 'open', records: 1, bytes: 1 }] };
     const { text } = await door.ask('/');
-    expect(text).toContain('1 record, 1 B');
+    expect(text).toContain('1&nbsp;record, 1&nbsp;B');
     expect(text).toContain('&lt;script&gt;');
     expect((await door.ask('/cards')).text).toContain('&lt;b&gt;');
   });
@@ -87,7 +87,7 @@ describe('the page', () => {
     for (const said of [
       'the card is full',
       'dc does not answer',
-      'waiting: 12 records, 3.3 KiB, the oldest for 1m 1s',
+      'waiting: 12&nbsp;records, 3.3&nbsp;KiB, the oldest for 1m 1s',
     ]) {
       expect(text).toContain(said);
     }

@@ -8,7 +8,15 @@ import { map, oneOf, optional, required, scalar, section, text } from './config-
 import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
 import { sasl, tls, token, users } from './config-secret.ts';
 import { serialPort } from './config-serial.ts';
-import { parseInteger, parseListen, parseNodeName, quote, type Parsed } from './config-units.ts';
+import {
+  parseInteger,
+  parseListen,
+  parseMqttTopic,
+  parseNodeName,
+  parseTopicName,
+  quote,
+  type Parsed,
+} from './config-units.ts';
 
 const DAY_MS = 86_400_000;
 const MIB = 2 ** 20;
@@ -96,6 +104,26 @@ const card = section(
   },
 );
 
+const published = group({
+  topic: required(
+    scalar("topic's name", parseTopicName),
+    "The log's topic. It is made if it is missing; a new rule begins at its end.",
+    'boiler',
+  ),
+  mqttTopic: byDefault(
+    scalar('MQTT topic', parseMqttTopic),
+    '{topic}/{key}',
+    "The MQTT topic; `{topic}` and `{key}` are those of the record. The key of a serial line's records is the port's name, " +
+      'or `device/channel` with `framing: bridge`.',
+  ),
+  qos: byDefault(
+    oneOf([0, 1, 2]),
+    2,
+    'The highest QoS; a subscriber gets the lower of this and its own. With a persistent session and QoS 2 each record ' +
+      'comes once, whatever crashes.',
+  ),
+});
+
 const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is on the card.', {
   listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
   insecure: insecure('publish and subscribe', ' without `users`'),
@@ -116,6 +144,12 @@ const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is
     integer(1, 20_000),
     1000,
     'Connections at a time; more are refused. Each costs about 25 kB of memory.',
+  ),
+  publish: byDefault(
+    list(published),
+    [],
+    'Topics of the log whose records MQTT subscribers get as well, once they are on the card: what came over serial lines ' +
+      'or from Kafka clients. Not for topics of `routes`: subscribers get those messages in any case.',
   ),
 });
 

@@ -194,6 +194,12 @@ export function parseTopicName(input: unknown): Parsed<string> {
   return refuse(`must be a topic's name (letters, digits, dot, underscore, hyphen; at most 249), not ${quote(input)}`);
 }
 
+/** An MQTT topic, or a template of one. */
+export function parseMqttTopic(input: unknown): Parsed<string> {
+  if (typeof input === 'string' && /^[^+#\0]{1,1024}$/.test(input)) return input;
+  return refuse(`must be an MQTT topic (1 to 1,024 characters, without + and #), not ${quote(input)}`);
+}
+
 /** A short name that may become part of a topic's name or a label. */
 export function parseNodeName(input: unknown): Parsed<string> {
   if (typeof input === 'string' && /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(input)) return input;

@@ -26,7 +26,14 @@ export interface Config {
   /** Of the card: what it is reckoned by. */
   card: { bytes: number | undefined; enduranceBytes: number | undefined; cycles: number; fallbackBytes: number };
   /** A door whose `listen` is undefined stays shut. */
-  mqtt: { listen: Address | undefined; insecure: boolean; users: User[]; packetBytesMax: number; clientsMax: number };
+  mqtt: {
+    listen: Address | undefined;
+    insecure: boolean;
+    users: User[];
+    packetBytesMax: number;
+    clientsMax: number;
+    publish: ConfigValue['mqtt']['publish'];
+  };
   kafka: { listen: Address | undefined; insecure: boolean; advertise: Address | undefined; clientsMax: number };
   http: { listen: Address | undefined; insecure: boolean; token?: Secret; hosts: string[] };
   serial: SerialPort[];
@@ -237,6 +244,7 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       users: mqtt.users,
       packetBytesMax: mqtt.packetMax,
       clientsMax: mqtt.clients,
+      publish: mqtt.publish,
     },
     kafka: {
       listen: kafka.listen,

@@ -68,6 +68,7 @@ describe('the file', () => {
         users: [],
         packetBytesMax: 1_000_000,
         clientsMax: 1000,
+        publish: [],
       },
       kafka: { listen: { host: '127.0.0.1', port: 9092 }, insecure: false, advertise: undefined, clientsMax: 100 },
       http: { listen: { host: '127.0.0.1', port: 8880 }, insecure: false, hosts: [] },

@@ -18,7 +18,7 @@ const ROOMS: Record<string, string[]> = {
   intake: ['formats', 'log'],
   commands: ['formats', 'log', 'intake'],
   groups: ['formats', 'log'],
-  mqtt: ['intake', 'store', 'log'],
+  mqtt: ['formats', 'intake', 'store', 'log'],
   serial: ['formats', 'decode', 'intake', 'commands', 'log'],
   kafka: ['formats', 'log', 'groups'],
   mirror: ['formats', 'log'],

@@ -1,6 +1,7 @@
 // What the MQTT door tells the outside about itself.
 
 import { counter, gauge, type Metric } from '../metrics.ts';
+import type { LogMessagesStatus } from './log-messages.ts';
 
 export interface MqttStatus {
   listen: { host: string; port: number };
@@ -22,17 +23,24 @@ export interface MqttStatus {
   retained: number;
   /** QoS 2 messages between PUBLISH and PUBREL. */
   inflight: number;
+  /** Topics of the log that MQTT subscribers get. */
+  published: LogMessagesStatus[];
 }
 
 /** The same as metrics. */
 export function metricsOf(status: MqttStatus): Metric[] {
   const refused = Object.entries(status.refused).map(([reason, value]) => ({ labels: { reason }, value }));
   const dropped = Object.entries(status.dropped).map(([reason, value]) => ({ labels: { reason }, value }));
+  const published = status.published.map(({ topic, mqttTopic, routed }) => ({
+    labels: { topic, mqtt_topic: mqttTopic },
+    value: routed,
+  }));
   return [
     gauge('mqtt_clients', 'Open MQTT connections.', status.clients),
     counter('mqtt_received_records_total', 'Messages that MQTT clients published.', status.received.records),
     counter('mqtt_received_bytes_total', 'Bytes of their payloads.', status.received.bytes),
     counter('mqtt_unrouted_total', 'Messages that no route took.', status.unrouted),
+    counter('mqtt_published_total', "Records of the log's topics that MQTT subscribers wanted.", published),
     counter('mqtt_refused_total', 'Connections and packets refused.', refused),
     counter('mqtt_delivered_records_total', 'Messages handed to subscribers.', status.delivered.records),
     counter('mqtt_delivered_bytes_total', 'Bytes of their payloads.', status.delivered.bytes),

@@ -20,6 +20,7 @@ import type { Acks } from './acks.ts';
 import { FOR_GOOD, FOR_SUBACK, openConnection, type Begun, type Connection, type Door } from './connection.ts';
 import { createForwarding, type Subscriber } from './forwarding.ts';
 import { createHolding } from './holding.ts';
+import { openLogMessages, type LogOfMessages, type PublishRule } from './log-messages.ts';
 import { resolveLimits, type MqttLimits } from './limits.ts';
 import { openMarks, type MarkStore } from './marks.ts';
 import { metricsOf, type MqttStatus } from './mqtt-status.ts';
@@ -45,6 +46,8 @@ export interface MqttNeeds {
   limits?: Partial<MqttLimits>;
   /** Who may connect. Default: everybody. */
   users?: readonly User[];
+  /** Topics of the log whose records are MQTT messages as well. Default: none. */
+  publish?: { log: LogOfMessages; rules: readonly PublishRule[] };
 }
 
 export interface MqttRoom {
@@ -246,6 +249,10 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
     connections.set(connection, shared);
   }
 
+  const published =
+    needs.publish &&
+    (await openLogMessages({ ...needs.publish, router, tables, writer, bounds: limits, clock, trace }));
+
   const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS, pauseOnConnect: true };
   const server = createServer(options, accept);
   await listen(server, needs.listen);
@@ -273,6 +280,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       queued: { messages: queuedMessages, bytes: queuedBytes },
       retained: retained.count(),
       inflight: marks.count(),
+      published: published?.status() ?? [],
     };
   }
 
@@ -287,6 +295,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
 
   async function close(): Promise<void> {
     await stopIntake();
+    await within(SETTLE_MS_MAX, published?.stop() ?? Promise.resolve());
     ticking.cancel();
     expiring.cancel();
     holding.close();

@@ -38,9 +38,10 @@ export interface Router {
   deliver(message: Message): void;
   /**
    * Routes committed messages; calls back when queues and retained messages are on the card and live connections have
-   * theirs. With an error, the messages are in no queue, and the publisher has to send them again.
+   * theirs. With an error, the messages are in no queue, and the publisher has to send them again. `row` is written by the
+   * same write as their places in queues, if there are any.
    */
-  route(messages: Message[], done: (error?: Error) => void): void;
+  route(messages: Message[], done: (error?: Error) => void, row?: Change): void;
   /** True while this turn of the event loop has begun as many deliveries as it may: stop reading until `onRoom` calls. */
   isFull(): boolean;
   onRoom(callback: () => void): void;
@@ -61,6 +62,7 @@ interface Job {
   messages: Message[];
   handedOn: number;
   done: (error?: Error) => void;
+  row: Change | undefined;
 }
 
 /** Each delivery allocates about a kilobyte until the end of its turn of the event loop. */
@@ -110,8 +112,8 @@ export function createRouter(needs: RouterNeeds): Router {
     emit(packetOf(message, LIVE_BROKER_ID, ++liveCounter));
   }
 
-  function route(messages: Message[], done: (error?: Error) => void): void {
-    waiting.push({ messages, handedOn: 0, done });
+  function route(messages: Message[], done: (error?: Error) => void, row?: Change): void {
+    waiting.push({ messages, handedOn: 0, done, row });
     if (!isRouting) routeWaiting();
   }
 
@@ -123,7 +125,7 @@ export function createRouter(needs: RouterNeeds): Router {
       waiting = [];
       const changes: Change[] = [];
       const staged: Staged[] = [];
-      for (const job of jobs) for (const message of job.messages) stage(message, changes, staged);
+      for (const job of jobs) stageJob(job, changes, staged);
       if (changes.length > 0) {
         writer.write(changes).then(
           () => {
@@ -137,6 +139,12 @@ export function createRouter(needs: RouterNeeds): Router {
       if (!handOn(jobs)) return;
     }
     end();
+  }
+
+  function stageJob({ messages, row }: Job, changes: Change[], staged: Staged[]): void {
+    const before = changes.length;
+    for (const message of messages) stage(message, changes, staged);
+    if (row !== undefined && changes.length > before) changes.push(row);
   }
 
   function stage(message: Message, changes: Change[], staged: Staged[]): void {

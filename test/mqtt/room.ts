@@ -59,7 +59,7 @@ export async function openRoom(
     connect: async (options) => keep(await RawClient.connect(room.port, options)),
     dial: async () => keep(await RawClient.dial(room.port)),
     async crash() {
-      const next = await openRoom(limits, { marks: new Map(intake.marks), rows: new Map(tables.rows) });
+      const next = await openRoom(limits, { marks: new Map(intake.marks), rows: new Map(tables.rows) }, more);
       await close();
       return next;
     },

@@ -55,15 +55,16 @@ export async function createAppliance({ data = {}, ...config }: ApplianceConfig)
   const [mqttPort, kafkaPort, httpPort] = [await freePort(), await freePort(), await freePort()];
   const file = join(folder, 'headwater.yaml');
   const listen = (port: number): { listen: string } => ({ listen: `127.0.0.1:${port}` });
+  const { mqtt = {}, ...others } = config;
   await writeFile(
     file,
     stringify({
       node: { name: 'edge' },
       data: { dir: join(folder, 'data'), ...data },
-      mqtt: listen(mqttPort),
+      mqtt: { ...listen(mqttPort), ...(mqtt as object) },
       kafka: listen(kafkaPort),
       http: listen(httpPort),
-      ...config,
+      ...others,
     }),
   );
   let child: ChildProcess | undefined;

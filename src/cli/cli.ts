@@ -1,11 +1,14 @@
 // The command line: names, options and examples of all commands. What a command does is in its own file, loaded when it
 // is called, so that `serve` does not carry the others.
 
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { messageOf } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { addLog } from './log-commands.ts';
+import { example, formatOption, OFFSETS, outputOption, wholeNumber, withFolder, withNode } from './options.ts';
+import type { SetExitCode } from './options.ts';
 import type { Terminal } from './terminal.ts';
+import { versionOf } from './version.ts';
 
 const DESCRIPTION = 'An edge streaming appliance: MQTT and serial in, a log on the card, Apache Kafka out.';
 const EXIT_CODES = `
@@ -26,8 +29,6 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
 }
 
-type SetExitCode = (code: number) => void;
-
 function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   const program = new Command('headwater').description(DESCRIPTION).version(versionOf(), '-V, --version');
   // Settings that commands inherit must be there before the commands are.
@@ -42,13 +43,9 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addTopics(program, terminal, setExitCode);
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
+  addLog(program, terminal, setExitCode);
   addSerial(program, terminal, setExitCode);
   return program.addHelpText('after', `${EXIT_CODES}\n${example('serve --config headwater.yaml')}`);
-}
-
-function versionOf(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 function addServe(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
@@ -108,6 +105,7 @@ function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCod
   topics.addHelpText('after', example('topics create readings -p 4'));
   const add = (name: string, description: string, sample: string): Command => {
     const command = withNode(topics.command(name)).description(description).addOption(outputOption('text', 'json'));
+    if (name === 'list' || name === 'describe') withFolder(command);
     return command.addHelpText('after', example(`topics ${sample}`));
   };
   add('list', 'all topics', 'list -o json').action(async (options: { output: 'text' | 'json' }) => {
@@ -164,13 +162,8 @@ interface ConsumeFlags {
   follow: boolean;
 }
 
-const OFFSETS = `
-FROM and TO: start, end, an offset, -10 (ten before the end), @-1h, @2026-01-31T06:00:00Z or @MILLISECONDS.
-TO itself is not included. They hold in each partition.
-`;
-
 function addConsume(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
-  withNode(program.command('consume'))
+  withFolder(withNode(program.command('consume')))
     .argument('<topic>')
     .description('write records to standard output, and end where the topic ends')
     .option('-o, --offset <from[:to]>', 'where to begin and end', 'start')
@@ -256,32 +249,4 @@ function addSerialDecode(serial: Command, terminal: Terminal, setExitCode: SetEx
       const { decodeSerial } = await import('./serial-decode.ts');
       setExitCode(await decodeSerial(frames, options, terminal));
     });
-}
-
-/** The options by which a command finds its node. */
-function withNode(command: Command): Command {
-  return command
-    .option('--url <url>', 'the node, such as http://127.0.0.1:8880; default HEADWATER_URL, or http.listen')
-    .option('-c, --config <file>', 'the configuration that http.listen and http.token are taken from')
-    .option(
-      '--token-file <file>',
-      'a file with the token that the node asks for; default HEADWATER_TOKEN_FILE, or http.token',
-    );
-}
-
-function outputOption(...choices: [string, ...string[]]): Option {
-  return new Option('-o, --output <form>', 'how to print').choices(choices).default(choices[0]);
-}
-
-function formatOption(text: string): Option {
-  return new Option('-f, --format <form>', text).choices(['text', 'jsonl']).default('text');
-}
-
-function example(command: string): string {
-  return `\nExample: headwater ${command}`;
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
-  return Number(text);
 }

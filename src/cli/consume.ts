@@ -2,12 +2,13 @@
 // began; with it, it goes on until it is told to stop.
 
 import { HeadwaterError } from '../errors.ts';
+import { withAccess, type AccessOptions } from './access.ts';
 import { EXIT } from './exit-codes.ts';
-import { openDaemon, topicPath, type Daemon, type Whereabouts } from './daemon.ts';
+import { topicPath, type Daemon } from './daemon.ts';
 import { parseOffsets } from './offsets.ts';
 import { progress, writeOut, type Terminal } from './terminal.ts';
 
-export interface ConsumeOptions extends Whereabouts {
+export interface ConsumeOptions extends AccessOptions {
   offset: string;
   format: 'text' | 'jsonl';
   count?: number;
@@ -41,20 +42,19 @@ interface Reading {
 export async function consume(topic: string, options: ConsumeOptions, terminal: Terminal): Promise<number> {
   const enough = new AbortController();
   const signal = AbortSignal.any([terminal.signal, enough.signal]);
-  const daemon = openDaemon(options, { ...terminal, signal });
   const { format, count = Infinity } = options;
-  const reading: Reading = { daemon, topic, terminal, format, enough, left: count, written: 0 };
   try {
-    const readers = await place(reading, options);
-    if (options.follow) await followAll(reading, readers);
-    else for (const reader of readers) await readToEnd(reading, reader);
-    progress(terminal, `${reading.written} records`);
-    return EXIT.done;
+    return await withAccess(options, { ...terminal, signal }, { isWritten: false }, async (daemon) => {
+      const reading: Reading = { daemon, topic, terminal, format, enough, left: count, written: 0 };
+      const readers = await place(reading, options);
+      if (options.follow) await followAll(reading, readers);
+      else for (const reader of readers) await readToEnd(reading, reader);
+      progress(terminal, `${reading.written} records`);
+      return EXIT.done;
+    });
   } catch (error) {
     if (!terminal.signal.aborted) throw error;
     return EXIT.interrupted;
-  } finally {
-    daemon.close();
   }
 }
 
@@ -76,8 +76,8 @@ async function place({ daemon, topic, terminal }: Reading, options: ConsumeOptio
   }
   const readers: Reader[] = [];
   for (const extent of wanted) {
-    const next = await resolve(daemon, topic, extent, range.from);
-    const end = options.follow ? undefined : await resolve(daemon, topic, extent, range.to ?? 'end');
+    const next = await resolveOffset(daemon, topic, extent, range.from);
+    const end = options.follow ? undefined : await resolveOffset(daemon, topic, extent, range.to ?? 'end');
     readers.push({ partition: extent.partition, next, end });
   }
   return readers;
@@ -90,7 +90,7 @@ interface Extent {
 }
 
 /** The offset that a place is in this partition: one that is not there becomes the nearest that is. */
-async function resolve(daemon: Daemon, topic: string, extent: Extent, place: string): Promise<number> {
+export async function resolveOffset(daemon: Daemon, topic: string, extent: Extent, place: string): Promise<number> {
   const { partition, logStart, highWatermark } = extent;
   if (place === 'start') return logStart;
   if (place === 'end') return highWatermark;

@@ -9,6 +9,8 @@ import type { Terminal } from './terminal.ts';
 export interface Reply {
   headers: IncomingHttpHeaders;
   text: string;
+  /** The same as it came. */
+  bytes: Buffer;
 }
 
 export interface Daemon {
@@ -16,7 +18,7 @@ export interface Daemon {
   /** Throws NOT_REACHABLE, and what the node answers as errors. */
   get(path: string, accept?: string): Promise<Reply>;
   getJson<T>(path: string): Promise<T>;
-  send(method: 'POST' | 'DELETE', path: string, body?: string, type?: string): Promise<Reply>;
+  send(method: 'POST' | 'DELETE', path: string, body?: string | Buffer, type?: string): Promise<Reply>;
   close(): void;
 }
 
@@ -34,10 +36,14 @@ const TIMEOUT_MS = 60_000;
  * HEADWATER_TOKEN_FILE, or the same configuration. Connects when first asked.
  */
 export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal): Daemon {
-  const { url, authorization } = accessTo(whereabouts, env);
+  return daemonAt(accessTo(whereabouts, env), signal);
+}
+
+/** The node at an address that is known, with the headers by which it lets us in. */
+export function daemonAt({ url, authorization }: Access, signal: AbortSignal): Daemon {
   const agent = new Agent({ keepAlive: true });
 
-  function call(method: string, path: string, headers: Record<string, string>, body?: string): Promise<Reply> {
+  function call(method: string, path: string, headers: Record<string, string>, body?: string | Buffer): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const outgoing = request(
         new URL(path, url),
@@ -52,10 +58,10 @@ export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal):
           });
           incoming.on('error', (cause) => reject(unreachable(url, cause)));
           incoming.on('end', () => {
-            const text = Buffer.concat(chunks).toString('utf8');
+            const reply = replyOf(incoming.headers, Buffer.concat(chunks));
             const status = incoming.statusCode ?? 0;
-            if (status >= 200 && status < 300) resolve({ headers: incoming.headers, text });
-            else reject(errorOf(status, text, url));
+            if (status >= 200 && status < 300) resolve(reply);
+            else reject(errorOf(status, reply.text, url));
           });
         },
       );
@@ -82,6 +88,16 @@ export function openDaemon(whereabouts: Whereabouts, { env, signal }: Terminal):
   };
 }
 
+function replyOf(headers: IncomingHttpHeaders, bytes: Buffer): Reply {
+  return {
+    headers,
+    bytes,
+    get text() {
+      return bytes.toString('utf8');
+    },
+  };
+}
+
 /** Where a topic is asked for. Throws TOPIC_UNKNOWN for names that would be steps in a path, and that no topic has. */
 export function topicPath(topic: string): string {
   if (topic !== '' && topic !== '.' && topic !== '..') return `/topics/${encodeURIComponent(topic)}`;
@@ -91,7 +107,7 @@ export function topicPath(topic: string): string {
 const TOKEN_HINT = 'give the file that has it with --token-file or HEADWATER_TOKEN_FILE';
 const TOPICS_HINT = ': see `headwater topics list`, or make one with `headwater topics create`';
 
-interface Access {
+export interface Access {
   url: string;
   authorization: { authorization?: string };
 }
@@ -107,7 +123,7 @@ function accessTo({ url, config, tokenFile }: Whereabouts, env: Terminal['env'])
   return { url: urlOf(http.listen), authorization: bearer(token ?? ownToken(http.token, env)) };
 }
 
-function bearer(token: string | undefined): Access['authorization'] {
+export function bearer(token: string | undefined): Access['authorization'] {
   return token === undefined ? {} : { authorization: `Bearer ${token}` };
 }
 
@@ -165,9 +181,16 @@ const CODE_OF = new Map<number, Code>([
   [503, 'STORE_UNAVAILABLE'],
 ]);
 
+/** Codes that say more than the status that they come with. */
+const SAID = ['PORT_REFUSED', 'PORT_MISSING', 'STORE_CORRUPT', 'LOG_FULL'] as const;
+
+function isSaid(error: string): error is (typeof SAID)[number] {
+  return (SAID as readonly string[]).includes(error);
+}
+
 function errorOf(status: number, text: string, url: string): HeadwaterError {
   const { error, message } = (parsed(text) ?? {}) as { error?: string; message?: string };
-  const code = error === 'PORT_REFUSED' || error === 'PORT_MISSING' ? error : CODE_OF.get(status);
+  const code = error !== undefined && isSaid(error) ? error : CODE_OF.get(status);
   if (error === undefined || code === undefined) return notHeadwater(url, `${status} ${text}`);
   // A partition that is not there has the same code, and is not made with `topics create`.
   const isTopic = error === 'TOPIC_UNKNOWN' && message?.startsWith('there is no topic') === true;

@@ -2,11 +2,12 @@
 
 import { formatBytes, formatDuration, isRefusal, parseBytesOrNone, parseDurationOrNever } from '../config-units.ts';
 import { HeadwaterError } from '../errors.ts';
-import { openDaemon, topicPath, type Daemon, type Whereabouts } from './daemon.ts';
+import { withAccess, type AccessOptions } from './access.ts';
+import { topicPath, type Daemon } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { progress, table, type Terminal } from './terminal.ts';
 
-export interface TopicOptions extends Whereabouts {
+export interface TopicOptions extends AccessOptions {
   output: 'text' | 'json';
 }
 
@@ -86,17 +87,12 @@ export async function deleteTopic(name: string, options: DeleteOptions, terminal
 }
 
 async function withDaemon(
-  options: Whereabouts,
+  options: AccessOptions,
   terminal: Terminal,
   act: (daemon: Daemon) => Promise<void>,
 ): Promise<number> {
-  const daemon = openDaemon(options, terminal);
-  try {
-    await act(daemon);
-    return EXIT.done;
-  } finally {
-    daemon.close();
-  }
+  await withAccess(options, terminal, { isWritten: false }, act);
+  return EXIT.done;
 }
 
 function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text: () => string): void {

@@ -14,7 +14,7 @@
 // is a mark (`import/<topic id>/<partition>/<source>`) in the same commit as the records, so that what comes a second
 // time is skipped, whatever broke off in between.
 
-import { HeadwaterError } from '../errors.ts';
+import { HeadwaterError, isHeadwaterError, messageOf } from '../errors.ts';
 import {
   checkStoredBatch,
   decodeRecords,
@@ -26,7 +26,7 @@ import {
   type BatchHeader,
 } from '../formats/batch.ts';
 import type { Log, Partition } from '../log/log.ts';
-import { checkQuery, json, queryNumber, readBytes, type Answer, type Exchange } from './exchange.ts';
+import { checkQuery, failure, json, queryNumber, readBytes, type Answer, type Exchange } from './exchange.ts';
 import { missingOf, RANGES_MAX, withRange, type OffsetRange } from './imported.ts';
 import { findPartition, type RecordCounts } from './records.ts';
 import { findTopic } from './topics.ts';
@@ -36,6 +36,7 @@ const READ_BYTES_MAX = 4 * 1024 * 1024;
 /** Marks are carried from segment to segment: more would be felt there. */
 const SOURCES_MAX = 20_000;
 const PREFIX = 'import/';
+const DAMAGE = ['STORE_CORRUPT', 'FORMAT_CORRUPT', 'FORMAT_TRUNCATED'] as const;
 const BYTES_TYPE = 'application/octet-stream';
 const NOBODY = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
 
@@ -51,14 +52,20 @@ export async function readBatches({ log }: BatchesNeeds, { params, query }: Exch
   const bytes = queryNumber(query, 'bytes', READ_BYTES_DEFAULT, 1, READ_BYTES_MAX);
   // What comes in meanwhile is for the next request.
   const { logStart, highWatermark } = partition;
-  const batches = await partition.read(offset, bytes);
-  const last = batches.at(-1);
-  const headers = {
-    'headwater-next-offset': String(last === undefined ? Math.max(offset, highWatermark) : endOf(last)),
-    'headwater-log-start': String(logStart),
-    'headwater-high-watermark': String(highWatermark),
-  };
-  return { status: 200, type: BYTES_TYPE, headers, body: Buffer.concat(batches) };
+  try {
+    const batches = await partition.read(offset, bytes);
+    const last = batches.at(-1);
+    const headers = {
+      'headwater-next-offset': String(last === undefined ? Math.max(offset, highWatermark) : endOf(last)),
+      'headwater-log-start': String(logStart),
+      'headwater-high-watermark': String(highWatermark),
+    };
+    return { status: 200, type: BYTES_TYPE, headers, body: Buffer.concat(batches) };
+  } catch (error) {
+    // Whoever looks for damage must be able to tell it from a fault of the program.
+    if (!DAMAGE.some((code) => isHeadwaterError(error, code))) throw error;
+    return failure(500, 'STORE_CORRUPT', messageOf(error));
+  }
 }
 
 function endOf(batch: Buffer): number {

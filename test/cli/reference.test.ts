@@ -15,6 +15,10 @@ const COMMANDS = [
   ['topics', 'delete'],
   ['produce'],
   ['consume'],
+  ['log', 'verify'],
+  ['log', 'dump'],
+  ['log', 'export'],
+  ['log', 'import'],
   ['serial', 'list'],
   ['serial', 'monitor'],
   ['serial', 'send'],
@@ -24,7 +28,7 @@ const COMMANDS = [
 const HEAD = `# Command line
 
 Data goes to standard output, everything else to standard error, and progress only to a terminal. All commands but \`serve\` and \`config\` talk
-to a running node over HTTP, \`serial\` where one answers. In the repository \`headwater\` is called \`npx node src/main.ts\`. What
+to a running node over HTTP, \`serial\` where one answers; those with \`--data\` do without one. In the repository \`headwater\` is called \`npx node src/main.ts\`. What
 \`consume -f jsonl\` writes, \`produce -f jsonl\` takes.
 `;
 

@@ -89,6 +89,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     trace,
     commitIntervalMs: config.commit.intervalMs,
     commitBurstMs: config.commit.burstMs,
+    commitRelaxedMs: config.commit.relaxedMs,
     topics: config.topics,
     budgetBytes: config.data.budgetBytes,
   });
@@ -108,7 +109,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     trace,
   });
   rooms.defer(() => mirrors.close());
-  const groups = openGroups({ log, clock, trace });
+  const groups = openGroups({ log, clock, trace, settings: config.kafka.groups });
   rooms.defer(() => groups.close());
   const kafka = await openIf(config.kafka.listen, (listen) =>
     openKafka({
@@ -345,7 +346,11 @@ function portSummary(port: DeviceStatus): PortSummary {
   const { name, path, framing, state, records, bytes, received, overlong, invalid, openings, problems } = port;
   const heard = port.heardMs === undefined ? {} : { heardSeconds: port.heardMs / 1000 };
   const counts = { records, bytes, received, overlong, invalid, openings };
-  return { name, path, framing, state, sinceSeconds: port.sinceMs / 1000, ...counts, ...heard, problems };
+  const devices = port.devices?.map(({ heardMs, ...device }) => {
+    return { ...device, ...(heardMs !== undefined && { heardSeconds: heardMs / 1000 }) };
+  });
+  const more = { ...heard, ...(devices !== undefined && { devices }) };
+  return { name, path, framing, state, sinceSeconds: port.sinceMs / 1000, ...counts, ...more, problems };
 }
 
 function mirrorSummary(mirror: MirrorStatus): MirrorSummary {

@@ -6,6 +6,7 @@ import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { Headwater } from '../headwater.ts';
 import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
+import { serialLines } from './serial-lines.ts';
 import { table, type Terminal } from './terminal.ts';
 import { wearLines } from './wear-lines.ts';
 
@@ -59,7 +60,7 @@ function render(now: Status): string {
     ...health.reasons.map((reason) => `  ! ${reason}\n`),
     '\nin\n',
     table([['  DOOR', 'STATE', 'CLIENTS', 'RECORDS', 'BYTES'], ...now.doors.map(doorRow)]),
-    ...serialLines(now),
+    ...serialLines(now.serial),
     '\nsafe\n',
     table([
       ['  records', log.appended.records],
@@ -79,20 +80,6 @@ function render(now: Status): string {
 
 function doorRow({ name, state, clients, records, bytes }: Status['doors'][number]): (string | number)[] {
   return [`  ${name}`, state, clients ?? '-', records, bytes];
-}
-
-function serialLines({ serial }: Status): string[] {
-  if (serial.length === 0) return [];
-  const rows = serial.map(({ name, path, framing, overlong, invalid, openings, heardSeconds }) => {
-    const heard = heardSeconds === undefined ? 'never' : `${formatAge(heardSeconds * 1000)} ago`;
-    return [`  ${name}`, framing, heard, overlong, invalid, openings, path];
-  });
-  const problems = serial.flatMap(({ name, problems }) => problems.map((problem) => `  ! ${name}: ${problem}\n`));
-  return [
-    '\nserial\n',
-    table([['  PORT', 'FRAMING', 'HEARD', 'OVERLONG', 'INVALID', 'OPENINGS', 'DEVICE'], ...rows]),
-    ...problems,
-  ];
 }
 
 function mirrorsTable({ mirrors }: Status): string {

@@ -40,8 +40,29 @@ export interface PortSummary {
   openings: number;
   /** How long ago the device was last heard; not there if it never was. */
   heardSeconds?: number;
+  /** The devices behind it, where the framing knows them. */
+  devices?: LineDeviceSummary[];
   /** What needs somebody's attention, one sentence each. */
   problems: string[];
+}
+
+/** One of the devices behind a serial port: one with firmware-bridge, a Modbus unit. */
+export interface LineDeviceSummary {
+  name: string;
+  /** `connected`, `away`; `answering`, `failing`, `quarantined`, `untried`. */
+  state: string;
+  /** Whole frames that came from it, and damaged ones where it is known whose they were. */
+  frames: number;
+  damaged?: number;
+  /** Records that came twice; requests without a usable answer. */
+  again: number;
+  /** Gaps in its sequence, and how many records they cost as far as that is known. */
+  gaps?: number;
+  lost?: number;
+  /** How long ago it was last heard; not there if it never was. */
+  heardSeconds?: number;
+  /** How far off its clock may be. */
+  clockErrorMs?: number;
 }
 
 /** A way out. */

@@ -11,7 +11,7 @@ import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import type { DeviceMemory } from './bridge/memory.ts';
 import { openConnection, type ConnectionStatus } from './connection.ts';
-import type { FramedRecord } from './framing.ts';
+import type { FramedRecord, LineDevice } from './framing.ts';
 import { openFraming } from './framings.ts';
 import { createMonitor, type Monitor } from './monitor.ts';
 import type { OpenPort, Port } from './port.ts';
@@ -40,6 +40,8 @@ export interface DeviceStatus extends ConnectionStatus {
   waitingBytes: number;
   /** What needs somebody's attention, one sentence each. */
   problems: string[];
+  /** The devices behind the port, where the framing knows them. */
+  devices?: LineDevice[];
   /** What else the framing has to say. */
   details?: Record<string, unknown>;
 }
@@ -200,7 +202,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function status(): DeviceStatus {
-    const { overlong, invalid, details, problems = [] } = framing.status();
+    const { overlong, invalid, devices, details, problems = [] } = framing.status();
     const waitingBytes = taken.bytes();
     const facts = {
       ...connection.status(),
@@ -220,6 +222,7 @@ export function openDevice(needs: DeviceNeeds): Device {
       sent,
       waitingBytes,
       problems: [...problemsOf({ ...facts, isMaster: framing.isMaster === true }), ...problems],
+      ...(devices !== undefined && { devices }),
       ...(details !== undefined && { details }),
     };
   }

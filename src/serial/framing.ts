@@ -73,6 +73,26 @@ export interface FramingNeeds {
 /** Bytes that may wait to be sent to one device. */
 export const OUTPUT_BYTES_MAX = 64 * 1024;
 
+/** One of the devices behind a port, where its framing knows them: one with firmware-bridge, a Modbus unit. */
+export interface LineDevice {
+  name: string;
+  /** In a word: `connected`, `away`; `answering`, `quarantined`. */
+  state: string;
+  /** Whole frames that came from it. */
+  frames: number;
+  /** Damaged ones; not there where nobody can tell whose they were. */
+  damaged?: number;
+  /** What had to be sent again: records that came twice, requests without a usable answer. */
+  again: number;
+  /** Gaps in its sequence, and how many records they cost as far as that is known. */
+  gaps?: number;
+  lost?: number;
+  /** How long ago it was last heard; not there if it never was. */
+  heardMs?: number;
+  /** How far off its clock may be; not there if it has none that is known. */
+  clockErrorMs?: number;
+}
+
 export interface FramingStatus {
   /** Frames or lines that were longer than allowed. */
   overlong: number;
@@ -80,6 +100,8 @@ export interface FramingStatus {
   invalid: number;
   /** What needs somebody's attention, one short sentence each, such as a unit that does not answer. */
   problems?: string[];
+  /** Those of them that are known; at most a few hundred. */
+  devices?: LineDevice[];
   /** What else there is to say, as it should stand in /status. Small: a device can't make it grow without a bound. */
   details?: Record<string, unknown>;
 }

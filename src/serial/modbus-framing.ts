@@ -13,7 +13,7 @@ import type { Timer } from '../clock.ts';
 import type { Command, Following, Outcome } from '../commands/commands.ts';
 import type { Metric } from '../metrics.ts';
 import type { Framing, FramingNeeds } from './framing.ts';
-import { exceptionWord, problemsOf, unitMetrics } from './modbus/counts.ts';
+import { exceptionWord, lineDevice, problemsOf, unitMetrics } from './modbus/counts.ts';
 import { FIRST_LINE, readyMs, step, wakeMs, type LineInput, type LineOutput, type Result } from './modbus/line.ts';
 import { echoOf, orderOf, outcomeOf, type Write } from './modbus/orders.ts';
 import { pollsOf, type Poll } from './modbus/polls.ts';
@@ -248,6 +248,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
       overlong: 0,
       invalid: units.wrong(),
       problems: problemsOf(units.status(), following?.status()),
+      devices: units.status().map(lineDevice),
       details: {
         units: units.status(),
         requests: polls.length,

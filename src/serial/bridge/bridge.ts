@@ -16,15 +16,15 @@ import {
   type Hello,
 } from '../../formats/bridge-frame.ts';
 import { createSections } from '../../formats/bridge-sections.ts';
-import { counter, gauge, type Metric } from '../../metrics.ts';
 import type { Framing, FramingNeeds, FramingStatus } from '../framing.ts';
 import { watchSilence } from '../silence.ts';
 import { followBridgeCommands, type BridgeCommandsConfig } from './commands.ts';
-import { openBridgeDevice, wallTime, type BridgeDevice } from './device.ts';
+import { openBridgeDevice, wallTime, type BridgeDevice, type BridgeDeviceStatus } from './device.ts';
 import type { DeviceMemory } from './memory.ts';
 import type { Limits } from './session-words.ts';
 import { welcomeOf } from './session.ts';
 import { createTexts } from './texts.ts';
+import { bridgeMetrics, lineDevice } from './told.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 export interface BridgeConfig {
@@ -258,44 +258,15 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
       for (const device of present.values()) device.apply({ kind: 'window' });
     },
     status(): FramingStatus {
-      const all = [...devices.values()].map((device) => device.status());
-      return { overlong: 0, invalid: counts.bad, details: { ...counts, texts: texts.count(), devices: all } };
+      const all = statuses();
+      const details = { ...counts, texts: texts.count(), devices: all };
+      return { overlong: 0, invalid: counts.bad, devices: all.map(lineDevice), details };
     },
-    metrics,
+    metrics: () => bridgeMetrics(counts, statuses()),
   };
 
-  function metrics(): Metric[] {
-    const all = [...devices.values()].map((device) => device.status());
-    const sum = (of: (device: (typeof all)[number]) => number) => all.reduce((total, device) => total + of(device), 0);
-    return [
-      counter('bridge_frames_total', 'Frames that came.', counts.frames),
-      counter('bridge_bad_total', 'Sections that were neither frame nor text.', counts.bad),
-      counter(
-        'bridge_repeated_total',
-        'Records that came again.',
-        sum((device) => device.repeated),
-      ),
-      counter(
-        'bridge_asked_total',
-        'Records that were asked for again.',
-        sum((device) => device.asked),
-      ),
-      counter(
-        'bridge_gaps_total',
-        'Gaps in the sequences of devices.',
-        sum((device) => device.gaps),
-      ),
-      counter(
-        'bridge_lost_records_total',
-        'Records in gaps of known size.',
-        sum((device) => device.lostRecords),
-      ),
-      gauge(
-        'bridge_devices',
-        'Devices that are connected.',
-        sum((device) => (device.state === 'connected' ? 1 : 0)),
-      ),
-    ];
+  function statuses(): BridgeDeviceStatus[] {
+    return [...devices.values()].map((device) => device.status());
   }
 }
 

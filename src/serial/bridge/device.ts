@@ -23,6 +23,8 @@ export interface BridgeDeviceStatus {
   epoch: number;
   next: number;
   committed: number;
+  /** Whole frames of it, and the records in them. */
+  frames: number;
   records: number;
   /** Records that came again, and that came too early to be kept. */
   repeated: number;
@@ -108,12 +110,25 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   let pending: ((outcome: CommandOutcome) => void) | undefined;
   const markName = markKey(uid);
   const keys = new Map<string, Buffer>();
-  const counts = { records: 0, repeated: 0, beyond: 0, asked: 0, gaps: 0, lostRecords: 0, sessions: 0, commands: 0 };
+  const counts = {
+    frames: 0,
+    records: 0,
+    repeated: 0,
+    beyond: 0,
+    asked: 0,
+    gaps: 0,
+    lostRecords: 0,
+    sessions: 0,
+    commands: 0,
+  };
   let lastGap: string | undefined;
   let lastHeaders: { channel: string; error: string; headers: RecordHeader[] } | undefined;
 
   function apply(input: Input): void {
-    if (input.kind === 'frame') heardAtMs = clock.monotonicMs();
+    if (input.kind === 'frame') {
+      counts.frames += 1;
+      heardAtMs = clock.monotonicMs();
+    }
     if (input.kind === 'gone') resting = undefined;
     const turn = step(session, input, needs.limits(), clock.monotonicMs());
     session = turn.session;

@@ -2,6 +2,7 @@
 
 import type { FollowingStatus } from '../../commands/commands.ts';
 import { counter, gauge, type Metric, type Sample } from '../../metrics.ts';
+import type { LineDevice } from '../framing.ts';
 import { EXCEPTION_WORDS } from './answer.ts';
 import type { Health } from './health.ts';
 import type { Result } from './line.ts';
@@ -48,6 +49,14 @@ export function countResult(counts: UnitCounts, result: Result, nowMs: number): 
 /** `2 illegal data address`; a maker's own code by its number alone. */
 export function exceptionWord(code: number): string {
   return `${code} ${EXCEPTION_WORDS[code] ?? 'unknown to the standard'}`;
+}
+
+/** As a device of any line: what it answered, and what it did not. */
+export function lineDevice(unit: UnitStatus): LineDevice {
+  const { name, state, answers, exceptions, timeouts, crcErrors, wrongAnswers, seenMs } = unit;
+  const frames = Object.values(exceptions).reduce((sum, count) => sum + count, answers + wrongAnswers);
+  const heard = seenMs === undefined ? {} : { heardMs: seenMs };
+  return { name, state, frames, damaged: crcErrors, again: timeouts + crcErrors + wrongAnswers, ...heard };
 }
 
 export interface UnitStatus {
@@ -115,6 +124,13 @@ export function unitMetrics(units: readonly UnitStatus[], skipped: number, stray
       'modbus_unit_quarantined',
       '1 while the unit is left alone.',
       each(({ state }) => Number(state === 'quarantined')),
+    ),
+    gauge(
+      'modbus_unit_silent_seconds',
+      'Time since the unit was last heard; not there if it never was.',
+      units.flatMap(({ name, seenMs }) =>
+        seenMs === undefined ? [] : [{ labels: { unit: name }, value: seenMs / 1000 }],
+      ),
     ),
     counter(
       'modbus_polls_total',

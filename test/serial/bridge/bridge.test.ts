@@ -309,6 +309,47 @@ test('a record has the time of its measurement once the clocks are matched', asy
   expect(String(record!.headers.at(-1)!.value)).toBe('8');
 });
 
+test('the status and the metrics tell of each device what came from it, what is missing, and how good its clock is', async () => {
+  const at = await bench({ devices: { '6162': 'pump-7' } });
+  const device = new Player(at);
+  device.hears();
+  device.says({ ...device.hello, epoch: 7 });
+  const time = device.hears().find((frame) => frame.type === 'time')!;
+  at.clock.advance(10);
+  device.says({ type: 'channel', channel: 0, name: 'level' });
+  device.says({ type: 'echo', id: time.id, uptimeMs: 50_000 });
+  device.data(0, 'a');
+  device.data(0, 'a');
+  device.says({ type: 'skip', first: 4 });
+  at.ports.send(PATH, Buffer.of(0, 5, 1, 2, 3, 4, 0));
+  at.clock.advance(2000);
+  const [port] = at.serial.status();
+  expect(port).toMatchObject({ invalid: 1 });
+  const pump = {
+    name: 'pump-7',
+    state: 'connected',
+    frames: 6,
+    again: 1,
+    gaps: 1,
+    lost: 3,
+    heardMs: 2000,
+    clockErrorMs: 6,
+  };
+  expect(port!.devices).toEqual([pump]);
+  const samples = at.serial.metrics().flatMap(({ name, samples }) => samples.map((sample) => ({ name, ...sample })));
+  const own = samples.filter(({ labels }) => labels?.['device'] === 'pump-7' && labels['port'] === 'ttyUSB0');
+  expect(Object.fromEntries(own.map(({ name, value }) => [name, value]))).toEqual({
+    bridge_device_connected: 1,
+    bridge_device_frames_total: 6,
+    bridge_repeated_total: 1,
+    bridge_asked_total: 0,
+    bridge_gaps_total: 1,
+    bridge_lost_records_total: 3,
+    bridge_device_silent_seconds: 2,
+    bridge_device_clock_error_seconds: 0.006,
+  });
+});
+
 test('a record of an earlier boot has its time, when that boot is known, also after a restart of the host', async () => {
   const before = await bench();
   const device = new Player(before, { boot: 5, epoch: 7 });

@@ -302,3 +302,15 @@ test('metrics have a sample for each unit', () => {
     { labels: { unit: 'u2' }, value: 1 },
   ]);
 });
+
+test('the status has a line for each unit: what it answered, what it did not, when it was heard', () => {
+  const silent: Speak = (unit, code, data) => (unit === 1 ? values(2300, 7)(unit, code, data) : undefined);
+  const { clock, framing } = bench({}, silent);
+  clock.advance(1600);
+  const [first, second] = framing.status().devices!;
+  expect(first).toMatchObject({ name: 'u1', state: 'answering', frames: 2, damaged: 0, again: 0 });
+  expect(first!.heardMs).toBeGreaterThan(0);
+  expect(second).toMatchObject({ name: 'u2', state: 'failing', frames: 0 });
+  expect(second!.again).toBeGreaterThan(0);
+  expect(second).not.toHaveProperty('heardMs');
+});

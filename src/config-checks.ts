@@ -72,7 +72,7 @@ function findNamed(schema: v.GenericSchema, key: string, prefix: string): string
  * so far: only such values are compared.
  */
 export function contradictions(value: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
-  const problems: Problem[] = [...openDoors(value, isSound)];
+  const problems: Problem[] = [...openDoors(value, isSound), ...sessionBounds(value, isSound)];
   if (isSound(['topics'])) problems.push(...Object.keys(value.topics).flatMap(topicName));
   if (isSound(['serial'])) problems.push(...repeats(value.serial, ['serial'], 'path', isSound));
   if (isSound(['mqtt', 'users'])) problems.push(...repeats(value.mqtt.users, ['mqtt', 'users'], 'name', isSound));
@@ -90,6 +90,13 @@ export function contradictions(value: ConfigValue, isSound: (path: ConfigPath) =
 function topicName(name: string): Problem[] {
   const message = "is not a topic's name: letters, digits, dot, underscore, hyphen; at most 249";
   return isRefusal(parseTopicName(name)) ? [{ path: ['topics', name], isName: true, message }] : [];
+}
+
+function sessionBounds({ kafka }: ConfigValue, isSound: (path: ConfigPath) => boolean): Problem[] {
+  const [shortest, longest] = ['group.min.session.timeout.ms', 'group.max.session.timeout.ms'] as const;
+  const path = ['kafka', longest];
+  if (!isSound(path) || !isSound(['kafka', shortest]) || kafka[shortest] <= kafka[longest]) return [];
+  return [{ path, message: `is less than ${shortest}, ${kafka[shortest]}` }];
 }
 
 const DOORS = ['mqtt', 'kafka', 'http'] as const;

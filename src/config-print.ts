@@ -131,7 +131,7 @@ export function printReference(): string {
     'One YAML file, given by `serve --config FILE` or `HEADWATER_CONFIG`. It is never written by the program. Unknown names and wrong values are',
     'errors, all of them told in one pass as `file:line:column: what`; `headwater config check FILE` does so without touching the data folder.',
     'Durations are written `100ms`, `30s`, `5m`, `12h`, `7d`; sizes `64KiB`, `8GiB`, `10MB`. A setting can come from the environment:',
-    '`HEADWATER_MQTT__LISTEN` is `mqtt.listen` (two underscores go one level down, case and single underscores do not count), lists and groups',
+    '`HEADWATER_MQTT__LISTEN` is `mqtt.listen` (two underscores go one level down, case, dots and single underscores do not count), lists and groups',
     'are given as JSON: `HEADWATER_MIRROR=\'[{"name": "dc", "bootstrap": ["kafka:9092"]}]\'`. The environment counts more than the file.',
     '',
     'A secret is never written here, but where it lies: `{file: PATH}`, `{credential: NAME}` (what `LoadCredential=` of a systemd unit names) or',

@@ -6,6 +6,7 @@ import type * as v from 'valibot';
 import { byDefault, bytes, duration, flag, group, guarding, integer, list, listOfSome } from './config-setting.ts';
 import { map, oneOf, optional, required, scalar, section, text } from './config-setting.ts';
 import { formatAddress, isRefusal, parseAddress, parseBytesOrNone, parseDurationOrNever } from './config-units.ts';
+import { kafkaNames } from './config-kafka.ts';
 import { sasl, tls, token, users } from './config-secret.ts';
 import { serialPort } from './config-serial.ts';
 import {
@@ -163,6 +164,7 @@ const kafka = section('Kafka clients on the site read and write the log here.', 
     'pump-7.local:9092',
   ),
   clients: byDefault(integer(1, 5000), 100, 'Connections at a time; more are refused.'),
+  ...kafkaNames,
 });
 
 const http = section('Status page, health checks, metrics, and topics over REST.', {

@@ -190,8 +190,8 @@ function keyOf(path: ConfigPath): string {
 const PREFIX = 'HEADWATER_';
 
 /**
- * Lays `HEADWATER_MQTT__LISTEN` and the like over the tree. Two underscores go one level down; case and single
- * underscores do not count in the names of settings. A name that has no level below it and is not near to a section is
+ * Lays `HEADWATER_MQTT__LISTEN` and the like over the tree. Two underscores go one level down; case, dots
+ * and single underscores do not count in the names of settings. A name that has no level below it and is not near to a section is
  * let pass: container platforms put variables such as HEADWATER_PORT into every environment.
  */
 function overlay(
@@ -260,7 +260,7 @@ function resolveVariable(variable: string, root: v.GenericSchema): Resolved | { 
 }
 
 function plain(name: string): string {
-  return name.replaceAll('_', '').toLowerCase();
+  return name.replaceAll(/[_.]/g, '').toLowerCase();
 }
 
 /** Puts the text itself where the setting takes it, else what it says as YAML, of which JSON is a part. */

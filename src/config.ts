@@ -6,6 +6,7 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
+import { groupsConfig, type GroupsConfig } from './config-kafka.ts';
 import { configSchema, type ConfigValue } from './config-schema.ts';
 import { contradictions, strayNames } from './config-checks.ts';
 import { defaultOf, shapeOf } from './config-setting.ts';
@@ -34,7 +35,13 @@ export interface Config {
     clientsMax: number;
     publish: ConfigValue['mqtt']['publish'];
   };
-  kafka: { listen: Address | undefined; insecure: boolean; advertise: Address | undefined; clientsMax: number };
+  kafka: {
+    listen: Address | undefined;
+    insecure: boolean;
+    advertise: Address | undefined;
+    clientsMax: number;
+    groups: GroupsConfig;
+  };
   http: { listen: Address | undefined; insecure: boolean; token?: Secret; hosts: string[] };
   serial: SerialPort[];
   routes: ConfigValue['routes'];
@@ -251,6 +258,7 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       insecure: kafka.insecure,
       advertise: isRefusal(advertise) ? undefined : advertise,
       clientsMax: kafka.clients,
+      groups: groupsConfig(kafka),
     },
     http: value.http,
     serial: value.serial,

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
 import { formatAge, formatAmount } from '../src/config-units.ts';
+import { DEFAULT_GROUP_SETTINGS } from '../src/groups/groups.ts';
 import { HeadwaterError } from '../src/errors.ts';
 
 const machine = { hostname: () => 'pump 7', diskBytes: () => 64 * 2 ** 30 };
@@ -70,7 +71,13 @@ describe('the file', () => {
         clientsMax: 1000,
         publish: [],
       },
-      kafka: { listen: { host: '127.0.0.1', port: 9092 }, insecure: false, advertise: undefined, clientsMax: 100 },
+      kafka: {
+        listen: { host: '127.0.0.1', port: 9092 },
+        insecure: false,
+        advertise: undefined,
+        clientsMax: 100,
+        groups: DEFAULT_GROUP_SETTINGS,
+      },
       http: { listen: { host: '127.0.0.1', port: 8880 }, insecure: false, hosts: [] },
       serial: [],
       routes: [],
@@ -345,6 +352,17 @@ test('aliases that multiply without end are a mistake, not a full memory', () =>
     );
   }
   expect(mistakesOf({ text: lines.join('\n') })).toEqual([expect.stringMatching(/^headwater\.yaml: .*alias/i)]);
+});
+
+test("settings of the Kafka door have Kafka's names, dots and all, and the environment leaves the dots out", () => {
+  const text = 'kafka: { group.initial.rebalance.delay.ms: 0, offsets.retention.minutes: 60 }';
+  const { groups } = load(text, { HEADWATER_KAFKA__GROUP_MAX_SIZE: '7' }).kafka;
+  expect(groups).toMatchObject({ initialRebalanceDelayMs: 0, offsetsRetentionMs: 3_600_000, sizeMax: 7 });
+  expect(
+    mistakesOf({ text: 'kafka:\n  group.min.session.timeout.ms: 9000\n  group.max.session.timeout.ms: 8000' }),
+  ).toEqual([
+    'headwater.yaml:3:33: kafka.group.max.session.timeout.ms is less than group.min.session.timeout.ms, 9000',
+  ]);
 });
 
 describe('the environment', () => {

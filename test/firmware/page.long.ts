@@ -63,7 +63,9 @@ async function seeTheReading(site: Site, doors: Doors, name: string): Promise<vo
   const looking = site.start(monitor!);
   await looking.says(new RegExp(` = plant ${name}/temperature: \\d+$`, 'm'));
   await looking.stop();
-  expect(await site.run(status!)).toMatch(/^ {2}bench +bridge +\d+s ago/m);
+  const told = await site.run(status!);
+  expect(told).toMatch(/^ {2}bench +bridge +\d+s ago/m);
+  expect(told).toMatch(new RegExp(`^  ${name} +bench +connected +\\d+`, 'm'));
   const [first] = (await site.run(consume!)).trim().split('\n');
   expect(JSON.parse(first!)).toMatchObject({ topic: 'plant', offset: 0, key: `${name}/temperature` });
   expect(await site.run(kcat!)).toMatch(likeSample(sample(blocks).replace('oven', name)));

@@ -90,6 +90,11 @@ const commit = section('How often the card is written. A sync wears a card by ab
     '5m',
     'Commits that were not made are saved up to this time, and may then be made without waiting.',
   ),
+  relaxed: byDefault(
+    duration(100, 10 * 60_000),
+    '5s',
+    'How long records of topics with `durability: relaxed` may wait for their commit, where no other takes them along.',
+  ),
 });
 
 const card = section(
@@ -228,6 +233,14 @@ const topic = group({
     'none',
     'While a partition holds more than this, its oldest records are removed.',
     '2GiB',
+  ),
+  durability: optional(
+    oneOf(['synced', 'immediate', 'relaxed']),
+    'synced',
+    'What an acknowledgement means. `synced`: the record is on the card, by a commit that waited for `interval`. ' +
+      '`immediate`: the same, and the commit waits for nothing, at the price of the card. `relaxed`: it was taken; a ' +
+      'power cut within `commit.relaxed` loses it, and nobody reads it before.',
+    'synced',
   ),
 });
 

@@ -23,7 +23,7 @@ export interface Config {
   node: { name: string };
   /** `dir` is absolute. */
   data: { dir: string; budgetBytes: number };
-  commit: { profile: Profile; intervalMs: number; burstMs: number };
+  commit: { profile: Profile; intervalMs: number; burstMs: number; relaxedMs: number };
   /** Of the card: what it is reckoned by. */
   card: { bytes: number | undefined; enduranceBytes: number | undefined; cycles: number; fallbackBytes: number };
   /** A door whose `listen` is undefined stays shut. */
@@ -64,6 +64,7 @@ export interface TopicConfig {
   partitions?: number;
   retentionMs?: number;
   retentionBytes?: number;
+  durability?: 'synced' | 'immediate' | 'relaxed';
 }
 
 /** A configuration, and what it would look like as one file. */
@@ -243,7 +244,12 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
   return {
     node: { name: value.node.name ?? nodeNameFrom(machine.hostname()) },
     data: { dir, budgetBytes: value.data.budget ?? defaultBudgetBytes(onDisk) },
-    commit: { profile: commit.profile, intervalMs: commit.interval ?? intervalMs, burstMs: commit.burst },
+    commit: {
+      profile: commit.profile,
+      intervalMs: commit.interval ?? intervalMs,
+      burstMs: commit.burst,
+      relaxedMs: commit.relaxed,
+    },
     card: { bytes: value.card.size, enduranceBytes: value.card.endurance, cycles, fallbackBytes },
     mqtt: {
       listen: mqtt.listen,

@@ -1,12 +1,12 @@
 // Topics over REST: list, describe, create, delete.
 //
-//   GET    /topics          [{name, partitions, records, bytes, retentionMs, retentionBytes}]
+//   GET    /topics          [{name, partitions, records, bytes, retentionMs, retentionBytes, durability}]
 //   POST   /topics          {"name": "readings", "partitions": 4, "retentionMs": 604800000, "retentionBytes": -1}
 //   GET    /topics/:topic   the same and one entry for each partition
 //   DELETE /topics/:topic   on return the topic is gone
 
 import { HeadwaterError } from '../errors.ts';
-import type { Log, Topic, TopicSettings } from '../log/log.ts';
+import { DURABILITIES, type Log, type Topic, type TopicSettings } from '../log/log.ts';
 import { json, readValues, type Answer, type Exchange } from './exchange.ts';
 
 export interface TopicSummary extends TopicSettings {
@@ -21,7 +21,7 @@ export interface TopicDetail extends TopicSummary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const SETTINGS = ['partitions', 'retentionMs', 'retentionBytes'] as const;
+const NUMBERS = ['partitions', 'retentionMs', 'retentionBytes'] as const;
 
 export function listTopics(log: Log): Answer {
   return json(200, log.topics().map(summarize));
@@ -43,14 +43,14 @@ export async function createTopic(log: Log, { request }: Exchange): Promise<Answ
   const settings: Partial<TopicSettings> = {};
   for (const [field, given] of fields) {
     if (field === 'name') continue;
-    const known = SETTINGS.find((setting) => setting === field);
-    if (known === undefined || typeof given !== 'number' || !Number.isSafeInteger(given)) {
-      throw new HeadwaterError(
-        'USAGE',
-        `a topic has the whole numbers ${SETTINGS.join(', ')}, and not ${field}: ${JSON.stringify(given)}`,
-      );
+    const number = NUMBERS.find((setting) => setting === field);
+    const durability = field === 'durability' && DURABILITIES.find((each) => each === given);
+    if (number !== undefined && typeof given === 'number' && Number.isSafeInteger(given)) settings[number] = given;
+    else if (durability !== undefined && durability !== false) settings.durability = durability;
+    else {
+      const words = `the whole numbers ${NUMBERS.join(', ')}, and durability: ${DURABILITIES.join(', ')}`;
+      throw new HeadwaterError('USAGE', `a topic has ${words}; not ${field}: ${JSON.stringify(given)}`);
     }
-    settings[known] = given;
   }
   return json(201, summarize(await log.createTopic(name, settings)));
 }
@@ -75,6 +75,6 @@ function summarize({ name, settings, partitions }: Topic): TopicSummary {
     records += partition.highWatermark - partition.logStart;
     bytes += partition.bytes;
   }
-  const { retentionMs, retentionBytes } = settings;
-  return { name, partitions: partitions.length, records, bytes, retentionMs, retentionBytes };
+  const { retentionMs, retentionBytes, durability } = settings;
+  return { name, partitions: partitions.length, records, bytes, retentionMs, retentionBytes, durability };
 }

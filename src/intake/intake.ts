@@ -143,7 +143,10 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     count: Count,
   ): Commit {
     const commit = gathering.add(feeder, timestampMs, key, value, headers);
-    if (marks !== undefined) for (const [name, mark] of marks) log.mark(name, mark);
+    if (marks !== undefined) {
+      const { durability } = feeder.partition.topic.settings;
+      for (const [name, mark] of marks) log.mark(name, mark, durability);
+    }
     count.records += 1;
     count.bytes += (key?.length ?? 0) + (value?.length ?? 0);
     return commit;

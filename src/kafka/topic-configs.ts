@@ -1,9 +1,11 @@
 // Kafka's names for the settings of a topic, and what headwater makes of them.
 
-import type { TopicSettings } from '../log/log.ts';
+import { DURABILITIES, type TopicSettings } from '../log/log.ts';
 
 const CONFIG_SOURCE_TOPIC = 1;
 const CONFIG_SOURCE_DEFAULT = 5;
+/** Our own, as Kafka has no word for it. */
+const DURABILITY = 'headwater.durability';
 const TYPE_LONG = 5;
 const TYPE_LIST = 7;
 const TYPE_STRING = 2;
@@ -59,6 +61,10 @@ export function readConfigs(
       // Kafka's largest int64 is a usual way to say "for ever".
       if (!(number >= -1) || !/^-?\d+$/.test(value ?? '')) return `${name} is a whole number from -1`;
       settings[name === 'retention.ms' ? 'retentionMs' : 'retentionBytes'] = Number.isSafeInteger(number) ? number : -1;
+    } else if (name === DURABILITY) {
+      const durability = DURABILITIES.find((each) => each === value);
+      if (durability === undefined) return `${DURABILITY} is one of ${DURABILITIES.join(', ')}`;
+      settings.durability = durability;
     } else if (name === 'cleanup.policy') {
       if (value !== 'delete') return 'cleanup.policy: only delete is served';
     } else if (name === 'message.timestamp.type') {
@@ -71,10 +77,11 @@ export function readConfigs(
 }
 
 /** The settings as Kafka's tools show them. */
-export function configsOf({ retentionMs, retentionBytes }: Readonly<TopicSettings>): TopicConfig[] {
+export function configsOf({ retentionMs, retentionBytes, durability }: Readonly<TopicSettings>): TopicConfig[] {
   return [
     ownConfig('retention.ms', retentionMs),
     ownConfig('retention.bytes', retentionBytes),
+    ownConfig(DURABILITY, durability, TYPE_STRING),
     fixedConfig('cleanup.policy', 'delete', TYPE_LIST),
     fixedConfig('compression.type', 'producer', TYPE_STRING),
     fixedConfig('message.timestamp.type', 'CreateTime', TYPE_STRING),
@@ -86,9 +93,9 @@ export function brokerConfigs(nodeId: number): TopicConfig[] {
   return [fixedConfig('node.id', String(nodeId), TYPE_STRING)];
 }
 
-function ownConfig(name: string, value: number): TopicConfig {
+function ownConfig(name: string, value: number | string, configType: number = TYPE_LONG): TopicConfig {
   const configSource = CONFIG_SOURCE_TOPIC;
-  return { name, value: String(value), readOnly: false, configSource, isSensitive: false, configType: TYPE_LONG };
+  return { name, value: String(value), readOnly: false, configSource, isSensitive: false, configType };
 }
 
 function fixedConfig(name: string, value: string, configType: number): TopicConfig {

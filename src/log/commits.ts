@@ -4,12 +4,15 @@
 //
 //   gathering --(none in flight, and a credit or 64 KiB)--> in flight --(synced)--> settled: callbacks, in order
 //
+// A record of an `immediate` topic starts it at once; records of `relaxed` topics alone start none before their time is up.
+//
 // The store repeats a failing write until it is there; a commit only ends with an error when the log is closed meanwhile.
 
 import type { Clock, Timer } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { BatchWrite, Change, Store } from '../store/store.ts';
 import { Credits } from './credits.ts';
+import type { Durability } from './durability.ts';
 import type { Commit } from './log.ts';
 import { FREE_BYTES, FULL_BYTES, Rest } from './rest.ts';
 
@@ -49,9 +52,9 @@ export interface CommitCounters {
 
 export interface Commits {
   /** The commit that is being gathered, with `item` in it. `bytes` are what the item holds at present. Throws LOG_CLOSED, LOG_FULL. */
-  join(item: CommitItem, bytes: number): Commit;
+  join(item: CommitItem, bytes: number, durability?: Durability): Commit;
   /** Never refused for want of room, as its record was taken already; whoever sets marks bounds them. Throws LOG_CLOSED. */
-  mark(key: string, value: Buffer | null): Commit;
+  mark(key: string, value: Buffer | null, durability?: Durability): Commit;
   /** Holds commits back until `work` is done: a definition that their records need. */
   holdFor(work: Promise<void>): void;
   isFull(): boolean;
@@ -69,6 +72,10 @@ class GroupCommit implements Commit {
   readonly items: CommitItem[] = [];
   readonly marks = new Map<string, Buffer | null>();
   bytes = 0;
+  /** When it is to start at the latest, paid for or not: -Infinity is at once. */
+  dueMs = Infinity;
+  /** All that is in it is relaxed. */
+  isRelaxed = true;
   readonly #onGrow: (bytes: number) => void;
   readonly #callbacks: Callback[] = [];
   #outcome: { error: HeadwaterError | undefined } | undefined;
@@ -108,9 +115,14 @@ export interface CommitsNeeds {
   clock: Clock;
   intervalMs: number;
   burstMs: number;
+  /** How long what is relaxed waits. Default: not at all. */
+  relaxedMs?: number;
+  /** Whether there is a topic whose records are to be committed at once: doors shall not leave them unread. */
+  isHurried?: () => boolean;
 }
 
-export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeeds): Commits {
+export function createCommits(needs: CommitsNeeds): Commits {
+  const { store, clock, intervalMs, burstMs, relaxedMs = 0, isHurried = () => false } = needs;
   const credits = new Credits(intervalMs, burstMs, clock.monotonicMs());
   const rest = new Rest();
   const counters: CommitCounters = {
@@ -154,7 +166,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     if (inFlight !== undefined || gathering.isEmpty) return;
     timer?.cancel();
     timer = undefined;
-    const waitMs = pay(clock.monotonicMs(), gathering.bytes);
+    const waitMs = pay(clock.monotonicMs(), gathering);
     if (waitMs === 0) {
       inFlight = run();
       return;
@@ -166,13 +178,18 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     });
   }
 
-  /** 0 when a commit of `bytes` may start, which is paid for then; else the milliseconds until it is worth asking again. */
-  function pay(now: number, bytes: number): number {
+  /** 0 when `commit` may start, which is paid for then; else the milliseconds until it is worth asking again. */
+  function pay(now: number, { bytes, dueMs, isRelaxed }: GroupCommit): number {
     if (isClosing) return 0;
+    if (now >= dueMs) {
+      // Without a credit as well: nobody else waits longer for what this one's topic was given.
+      credits.take(now);
+      return 0;
+    }
     if (bytes < FREE_BYTES) {
-      const waitMs = Math.max(companyUntilMs - now, credits.waitMs(now));
+      const waitMs = isRelaxed ? Infinity : Math.max(companyUntilMs - now, credits.waitMs(now));
       if (waitMs <= 0) credits.take(now);
-      return Math.max(0, Math.ceil(waitMs));
+      return Math.max(0, Math.ceil(Math.min(waitMs, dueMs - now)));
     }
     const waitMs = credits.available(now) >= 1 ? 0 : Math.min(rest.waitMs(now, bytes), Math.ceil(credits.waitMs(now)));
     if (waitMs === 0) credits.restart();
@@ -181,6 +198,7 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
 
   /** It ends before the credit is there: what has come until then is read when the commit starts. */
   function lull(msMax: number): number {
+    if (isHurried()) return 0;
     const now = clock.monotonicMs();
     const ms = Math.floor(Math.min(msMax, credits.waitMs(now) - 1, rest.lullMs(now, gathering.bytes)));
     if (ms < LULL_MS_MIN) return 0;
@@ -256,20 +274,23 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
     look = undefined;
   }
 
-  function join(item: CommitItem, bytes: number): Commit {
+  function join(item: CommitItem, bytes: number, durability: Durability = 'synced'): Commit {
     if (waitingBytes > WAITING_BYTES_MAX) {
       throw new HeadwaterError(
         'LOG_FULL',
         `${waitingBytes} bytes wait for their commit: try again when the card has caught up`,
       );
     }
-    const commit = joined(bytes);
+    const commit = joined(bytes, durability);
     commit.items.push(item);
     return commit;
   }
 
-  function joined(bytes: number): GroupCommit {
+  function joined(bytes: number, durability: Durability): GroupCommit {
     if (isClosing) throw new HeadwaterError('LOG_CLOSED', 'the log is closing');
+    if (durability === 'immediate') gathering.dueMs = -Infinity;
+    if (durability === 'relaxed') gathering.dueMs = Math.min(gathering.dueMs, clock.monotonicMs() + relaxedMs);
+    else gathering.isRelaxed = false;
     gathering.grow(bytes);
     arm();
     return gathering;
@@ -277,8 +298,8 @@ export function createCommits({ store, clock, intervalMs, burstMs }: CommitsNeed
 
   return {
     join,
-    mark(key, value) {
-      const commit = joined(key.length + (value?.length ?? 0));
+    mark(key, value, durability = 'synced') {
+      const commit = joined(key.length + (value?.length ?? 0), durability);
       commit.marks.set(key, value);
       return commit;
     },

@@ -9,6 +9,7 @@ import type { Metric } from '../metrics.ts';
 import type { Change, Range, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
+import type { Durability } from './durability.ts';
 import { metricsOf } from './log-metrics.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
@@ -38,6 +39,8 @@ export interface Commit {
   done(): Promise<void>;
 }
 
+export { DURABILITIES, type Durability } from './durability.ts';
+
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
 export interface BatchSource {
   /** The batch, encoded once, with base offset 0; called exactly once. Later records go into another source. */
@@ -45,6 +48,7 @@ export interface BatchSource {
 }
 
 export interface AppendResult {
+  /** -1 when the batch was only taken, see Durability: offsets are given when a commit starts. */
   baseOffset: number;
   /** True when the producer had sent this batch before: nothing was appended, baseOffset is the original one. */
   isDuplicate: boolean;
@@ -57,6 +61,7 @@ export interface TopicSettings {
   retentionMs: number;
   /** Oldest batches go while a partition holds more than this; -1 is no limit. Default -1. */
   retentionBytes: number;
+  durability: Durability;
 }
 
 export interface Topic {
@@ -78,7 +83,7 @@ export interface Partition {
   readonly bytes: number;
 
   /**
-   * Appends one batch as a Kafka client sent it. On return it is on the card. Throws RECORD_INVALID, FORMAT_CORRUPT,
+   * Appends one batch as a Kafka client sent it. On return it is on the card, or what the topic's durability says. Throws RECORD_INVALID, FORMAT_CORRUPT,
    * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, LOG_FULL, STORE_UNAVAILABLE: then nothing was kept.
    * The batch belongs to the log from the call on (its base offset is stamped in place).
    */
@@ -174,8 +179,11 @@ export interface Log {
   /** Calls back after a topic was made or deleted. Returns the way to stop it. */
   onTopics(listener: () => void): () => void;
 
-  /** Sets or removes (null) a mark in the commit that is being gathered: atomic with the records of the same turn. */
-  mark(key: string, value: Buffer | null): Commit;
+  /**
+   * Sets or removes (null) a mark in the commit that is being gathered: atomic with the records of the same turn.
+   * `durability` is that of the topic of the records that it goes with; default `synced`.
+   */
+  mark(key: string, value: Buffer | null, durability?: Durability): Commit;
   /** Marks whose key starts with `prefix`, as of the last commit. */
   marks(prefix: string): Iterable<[key: string, value: Buffer]>;
 
@@ -209,6 +217,8 @@ export interface LogNeeds {
   commitIntervalMs: number;
   /** commit.burst: credits are saved for this time. */
   commitBurstMs: number;
+  /** How long records of relaxed topics may wait for their commit. Default 5000. */
+  commitRelaxedMs?: number;
   /** What topics are given when they are made or opened; also for those that are made by a record. */
   topics: ReadonlyMap<string, Partial<TopicSettings>>;
   /** Ceiling for the data folder. */
@@ -224,6 +234,7 @@ interface OpenTopic extends Topic {
 }
 
 const PRODUCER_IDS_RESERVED = 1000;
+const RELAXED_MS = 5000;
 const RETENTION_INTERVAL_MS = 30_000;
 const PROBE_MARK = 'probe';
 
@@ -234,10 +245,18 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   const trace = needs.trace.room('log');
   const producers = createProducers();
   const tail = new Tail();
-  const commits = createCommits({ store, clock, intervalMs: needs.commitIntervalMs, burstMs: needs.commitBurstMs });
+  let hasImmediate = false;
+  const commits = createCommits({
+    store,
+    clock,
+    intervalMs: needs.commitIntervalMs,
+    burstMs: needs.commitBurstMs,
+    relaxedMs: needs.commitRelaxedMs ?? RELAXED_MS,
+    isHurried: () => hasImmediate,
+  });
   const read = { bytes: 0 };
   const appended = { records: 0, bytes: 0, batches: 0 };
-  const shared: PartitionNeeds = { store, clock, commits, producers, tail, appended, read };
+  const shared: PartitionNeeds = { store, clock, commits, producers, tail, appended, read, onLost };
 
   const topics = new Map<string, OpenTopic>();
   const byNumber = new Map<number, LogPartition>();
@@ -276,14 +295,15 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   });
 
   function addTopic(name: string, row: TopicRow): OpenTopic {
-    const topic: OpenTopic = { name, id: Buffer.from(row.id, 'hex'), settings: row.settings, partitions: [] };
+    const topic: OpenTopic = { name, id: Buffer.from(row.id, 'hex'), settings: DEFAULT_SETTINGS, partitions: [] };
     topics.set(name, topic);
     growTopic(topic, row);
     return topic;
   }
 
   function growTopic(topic: OpenTopic, row: TopicRow): void {
-    topic.settings = row.settings;
+    topic.settings = { ...DEFAULT_SETTINGS, ...row.settings };
+    noteDurability();
     for (const number of row.partitions.slice(topic.partitions.length)) {
       const partition = new LogPartition(shared, topic, topic.partitions.length, number);
       topic.partitions.push(partition);
@@ -370,6 +390,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     const topic = topics.get(name);
     if (topic === undefined) throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${name}`);
     topics.delete(name);
+    noteDurability();
     const changes: Change[] = [[`topic/${name}`, null]];
     for (const partition of topic.partitions) {
       partition.remove();
@@ -384,6 +405,14 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     await isGone;
     for (const partition of topic.partitions) await positions.forget(partition.number);
     retention.runSoon();
+  }
+
+  function onLost(topic: string, records: number): void {
+    trace.error('records of a relaxed topic are lost: the log closes while the card refuses writes', { topic, records });
+  }
+
+  function noteDurability(): void {
+    hasImmediate = [...topics.values()].some((topic) => topic.settings.durability === 'immediate');
   }
 
   function tellTopics(): void {
@@ -444,7 +473,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    mark: (key, value) => commits.mark(key, value),
+    mark: (key, value, durability) => commits.mark(key, value, durability),
     marks: (prefix) => store.marks(prefix),
     newProducerId() {
       // One at a time, so that two callers can't reserve the same block.

@@ -14,6 +14,7 @@ import {
 } from '../formats/batch.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
 import type { CommitItem, Commits } from './commits.ts';
+import type { Durability } from './durability.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
 import type { Producers } from './producers.ts';
 import type { Tail } from './tail.ts';
@@ -27,6 +28,8 @@ export interface PartitionNeeds {
   tail: Tail;
   appended: { records: number; bytes: number; batches: number };
   read: { bytes: number };
+  /** Records that were acknowledged when they were taken, and then lost. */
+  onLost(topic: string, records: number): void;
 }
 
 // Kafka's default for max.message.bytes: a mirror's upstream takes no more.
@@ -94,18 +97,31 @@ export class LogPartition implements Partition {
     const header = checkClientBatch(batch);
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
+    const { durability } = this.topic.settings;
+    if (durability === 'relaxed' && header.producerId < 0) {
+      this.#join(new RelaxedBatch(this, batch, header), batch.length, durability);
+      return { baseOffset: -1, isDuplicate: false };
+    }
     return new Promise((resolve, reject) => {
-      this.#join(new ClientBatch(this, batch, header, resolve, reject), batch.length);
+      const hurry = durability === 'relaxed' ? 'synced' : durability;
+      this.#join(new ClientBatch(this, batch, header, resolve, reject), batch.length, hurry);
     });
   }
 
   gather(source: BatchSource): Commit {
-    return this.#join(new GatheredBatch(this, source), 0);
+    const { durability } = this.topic.settings;
+    const commit = this.#join(new GatheredBatch(this, source), 0, durability);
+    return durability === 'relaxed' ? new Acknowledged(commit) : commit;
   }
 
-  #join(item: CommitItem, bytes: number): Commit {
+  #join(item: CommitItem, bytes: number, durability: Durability): Commit {
     if (this.#isRemoved) throw this.#removed();
-    return this.#needs.commits.join(item, bytes);
+    return this.#needs.commits.join(item, bytes, durability);
+  }
+
+  /** Records that were acknowledged when they were taken did not reach the card: the log is closed while it refuses writes. */
+  lost(records: number): void {
+    this.#needs.onLost(this.topic.name, records);
   }
 
   /** Gives a batch its offsets, in the commit that has just started. */
@@ -265,6 +281,28 @@ export class LogPartition implements Partition {
   }
 }
 
+/** What a door waits for where taking is enough: done from the start. */
+class Acknowledged implements Commit {
+  readonly #commit: Commit;
+
+  constructor(commit: Commit) {
+    this.#commit = commit;
+  }
+
+  grow(bytes: number): void {
+    this.#commit.grow(bytes);
+  }
+
+  /** After this turn, so that a door can tell of many at once. */
+  whenDone(callback: (error?: HeadwaterError) => void): void {
+    queueMicrotask(callback);
+  }
+
+  done(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 /** Records that the intake has gathered: encoded at the moment the commit starts. */
 class GatheredBatch implements CommitItem {
   readonly #partition: LogPartition;
@@ -291,6 +329,34 @@ class GatheredBatch implements CommitItem {
 
   failed(): void {
     // Those who wait for the commit are told by the commit.
+    if (this.#partition.topic.settings.durability === 'relaxed') this.#partition.lost(this.#recordCount);
+  }
+}
+
+/** A batch as a Kafka client sent it, which was acknowledged when it was taken. */
+class RelaxedBatch implements CommitItem {
+  readonly #partition: LogPartition;
+  readonly #batch: Buffer;
+  readonly #header: BatchHeader;
+  #write: BatchWrite | undefined;
+
+  constructor(partition: LogPartition, batch: Buffer, header: BatchHeader) {
+    this.#partition = partition;
+    this.#batch = batch;
+    this.#header = header;
+  }
+
+  take(): BatchWrite {
+    this.#write = this.#partition.assign(this.#batch, this.#header);
+    return this.#write;
+  }
+
+  committed(): void {
+    if (this.#write !== undefined) this.#partition.committed(this.#write, this.#header.recordCount);
+  }
+
+  failed(): void {
+    this.#partition.lost(this.#header.recordCount);
   }
 }
 

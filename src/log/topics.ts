@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { HeadwaterError } from '../errors.ts';
 import type { Change, Tables } from '../store/store.ts';
+import { DURABILITIES } from './durability.ts';
 import type { TopicSettings } from './log.ts';
 
 export interface TopicRow {
@@ -18,7 +19,12 @@ export interface TopicRow {
   settings: TopicSettings;
 }
 
-export const DEFAULT_SETTINGS: TopicSettings = { partitions: 1, retentionMs: 7 * 24 * 3600 * 1000, retentionBytes: -1 };
+export const DEFAULT_SETTINGS: TopicSettings = {
+  partitions: 1,
+  retentionMs: 7 * 24 * 3600 * 1000,
+  retentionBytes: -1,
+  durability: 'synced',
+};
 
 const PARTITIONS_MAX = 4096;
 const NAME_LENGTH_MAX = 249;
@@ -75,13 +81,16 @@ export function checkTopicName(name: string): void {
 
 /** Throws TOPIC_INVALID. */
 export function checkSettings(settings: TopicSettings): void {
-  const { partitions, retentionMs, retentionBytes } = settings;
+  const { partitions, retentionMs, retentionBytes, durability } = settings;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
     throw new HeadwaterError('TOPIC_INVALID', `${partitions} partitions: use 1 to ${PARTITIONS_MAX}`);
   }
   for (const [what, value] of Object.entries({ retentionMs, retentionBytes })) {
     if (!Number.isSafeInteger(value) || value < -1)
       throw new HeadwaterError('TOPIC_INVALID', `${what} ${value}: use -1 or more`);
+  }
+  if (!DURABILITIES.includes(durability)) {
+    throw new HeadwaterError('TOPIC_INVALID', `durability ${durability as string}: use ${DURABILITIES.join(', ')}`);
   }
 }
 

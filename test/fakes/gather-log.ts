@@ -72,7 +72,7 @@ export function gatherLog(): GatherLog {
 
   function createTopic(name: string, count: number): Topic {
     const made: FakePartition[] = [];
-    const topic = { name, partitions: made } as unknown as Topic;
+    const topic = { name, partitions: made, settings: { durability: 'synced' } } as unknown as Topic;
     for (let index = 0; index < count; index += 1) {
       const partition: FakePartition = { index, topic, batches: [], gather: (source) => join(partition, source) };
       made.push(partition);

@@ -16,7 +16,12 @@ import type {
   TopicSettings,
 } from '../../src/log/log.ts';
 
-const DEFAULTS: TopicSettings = { partitions: 1, retentionMs: 7 * 24 * 3600 * 1000, retentionBytes: -1 };
+const DEFAULTS: TopicSettings = {
+  partitions: 1,
+  retentionMs: 7 * 24 * 3600 * 1000,
+  retentionBytes: -1,
+  durability: 'synced',
+};
 
 export interface FakeLog extends Log {
   /** Until undone, appends throw this. */

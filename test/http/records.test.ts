@@ -38,7 +38,15 @@ describe('topics', () => {
     const made = await post('/topics', '{"name":"boiler","partitions":3,"retentionMs":86400000}');
     expect([made.status, made.json]).toEqual([
       201,
-      { name: 'boiler', partitions: 3, records: 0, bytes: 0, retentionMs: 86_400_000, retentionBytes: -1 },
+      {
+        name: 'boiler',
+        partitions: 3,
+        records: 0,
+        bytes: 0,
+        retentionMs: 86_400_000,
+        retentionBytes: -1,
+        durability: 'synced',
+      },
     ]);
     expect(((await door.ask('/topics')).json as { name: string }[]).map(({ name }) => name)).toEqual([
       'boiler',
@@ -48,6 +56,11 @@ describe('topics', () => {
     expect(described.each[2]).toEqual({ partition: 2, logStart: 0, highWatermark: 0, bytes: 0 });
     expect((await door.ask('/topics/boiler', { method: 'DELETE' })).json).toEqual({ deleted: 'boiler' });
     expect((await door.ask('/topics/boiler')).status).toBe(404);
+    const relaxed = await post('/topics', '{"name":"draughts","durability":"relaxed"}');
+    expect(relaxed.json).toMatchObject({ durability: 'relaxed' });
+    const wrong = await post('/topics', '{"name":"doors","durability":"soon"}');
+    expect(wrong.status).toBe(400);
+    expect(JSON.stringify(wrong.json)).toContain('durability: synced, immediate, relaxed');
   });
 
   test.each([

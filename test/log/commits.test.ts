@@ -1,7 +1,7 @@
 // The group commit over a store that the test holds in its hand: when it starts, what it waits for, whom it tells.
 
 import { expect, test } from 'vitest';
-import { createCommits, type CommitItem, type Commits } from '../../src/log/commits.ts';
+import { createCommits, type CommitItem, type Commits, type CommitsNeeds } from '../../src/log/commits.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { fakeClock } from '../fakes/clock.ts';
 
@@ -12,13 +12,13 @@ interface Card {
   failure: string | undefined;
 }
 
-function open(intervalMs = 0): { card: Card; commits: Commits } {
+function open(intervalMs = 0, more: Partial<CommitsNeeds> = {}): { card: Card; commits: Commits } {
   const card: Card = { written: [], failure: undefined };
   const store = {
     write: (_: unknown, marks: Change[]) => Promise.resolve(void card.written.push(marks)),
     failure: () => card.failure,
   } as unknown as Store;
-  return { card, commits: createCommits({ store, clock, intervalMs, burstMs: 0 }) };
+  return { card, commits: createCommits({ store, clock, intervalMs, burstMs: 0, ...more }) };
 }
 
 function work(): { promise: Promise<void>; end: () => void } {
@@ -145,4 +145,49 @@ test('what waits when a commit ends waits some ms for more, a publisher that is 
   clock.advance(3);
   await turns();
   expect(card.written.slice(3).map((marks) => marks.length)).toEqual([2]);
+});
+
+test('what is immediate is committed without credit, with all that waits', async () => {
+  const { card, commits } = open(100);
+  await commits.mark('takes the credit', null).done();
+  commits.mark('waits for credit', null);
+  await turns();
+  expect(card.written.length).toBe(1);
+  await commits.mark('at once', null, 'immediate').done();
+  expect(card.written.slice(1).map((marks) => marks.length)).toEqual([2]);
+});
+
+test('what is relaxed starts no commit before its time is up, and goes with any that is made', async () => {
+  const { card, commits } = open(0, { relaxedMs: 5000 });
+  commits.mark('relaxed', null, 'relaxed');
+  clock.advance(2000);
+  await turns();
+  commits.mark('relaxed, too', null, 'relaxed');
+  clock.advance(2999);
+  await turns();
+  expect(card.written).toEqual([]);
+  clock.advance(1);
+  await turns();
+  expect(card.written.map((marks) => marks.length)).toEqual([2]);
+  commits.mark('relaxed', null, 'relaxed');
+  await commits.mark('synced', null).done();
+  expect(card.written.map((marks) => marks.length)).toEqual([2, 2]);
+});
+
+test('much that is relaxed is committed as soon as that is free', async () => {
+  const { card, commits } = open(100, { relaxedMs: 600_000 });
+  await commits.mark('takes the credit', null).done();
+  commits.mark('relaxed', Buffer.alloc(128 * 1024), 'relaxed');
+  await turns();
+  expect(card.written.length).toBe(2);
+});
+
+test('doors leave nothing unread while a topic is immediate', async () => {
+  let isHurried = false;
+  const { commits } = open(100, { isHurried: () => isHurried });
+  await commits.mark('takes the credit', null).done();
+  commits.mark('waits for credit', null);
+  expect(commits.lull(20)).toBeGreaterThan(0);
+  isHurried = true;
+  expect(commits.lull(20)).toBe(0);
 });

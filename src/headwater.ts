@@ -162,6 +162,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       hosts: config.http.hosts,
       ...(config.http.token === undefined ? {} : { token: read(config.http.token) }),
       log,
+      groups,
       serial,
       status,
       metrics,

@@ -22,7 +22,7 @@ const ROOMS: Record<string, string[]> = {
   serial: ['formats', 'decode', 'intake', 'commands', 'log'],
   kafka: ['formats', 'log', 'groups'],
   mirror: ['formats', 'log'],
-  http: ['formats', 'log', 'wear'],
+  http: ['formats', 'log', 'groups', 'wear'],
   cli: ['formats', 'serial', 'decode', 'headwater.ts', 'closed-node.ts', 'systemd.ts'],
   'headwater.ts': [
     'store',
@@ -49,7 +49,7 @@ const TYPES_ONLY: Record<string, string[]> = {
   serial: ['log', 'commands'],
   intake: [],
   wear: ['store'],
-  http: ['wear'],
+  http: ['groups', 'wear'],
 };
 
 /** They open rooms, and may reach into them. */

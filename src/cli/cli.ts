@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { addGroups } from './group-commands.ts';
 import { addLog } from './log-commands.ts';
 import { example, formatOption, OFFSETS, outputOption, wholeNumber, withFolder, withNode } from './options.ts';
 import type { SetExitCode } from './options.ts';
@@ -43,6 +44,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addTopics(program, terminal, setExitCode);
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
+  addGroups(program, terminal, setExitCode);
   addLog(program, terminal, setExitCode);
   addSerial(program, terminal, setExitCode);
   return program.addHelpText('after', `${EXIT_CODES}\n${example('serve --config headwater.yaml')}`);

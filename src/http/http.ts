@@ -6,12 +6,14 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../clock.ts';
 import type { Address } from '../config.ts';
 import { messageOf } from '../errors.ts';
+import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import { createSecretCheck } from '../secret-check.ts';
 import type { Trace } from '../trace.ts';
 import { createImports, readBatches } from './batches.ts';
 import { answerOf, failure, json, JSON_TYPE, type Answer } from './exchange.ts';
+import { deleteGroup, describeGroup, listGroups, resetGroup } from './groups.ts';
 import { createGuard } from './guard.ts';
 import { createPage } from './page.ts';
 import { processMetrics, PROMETHEUS_TYPE, renderMetrics } from './prometheus.ts';
@@ -26,6 +28,8 @@ export interface HttpNeeds {
   /** Names of this node besides localhost and plain addresses. */
   hosts: readonly string[];
   log: Log;
+  /** Without them nothing is served at /groups. */
+  groups?: Groups;
   status: () => Status;
   serial: SerialPorts;
   /** Of all rooms but this one. */
@@ -165,7 +169,19 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['POST', '/topics/:topic/partitions/:partition/imports', imports.take],
     ['GET', '/serial/:port/events', (exchange) => portEvents(needs.serial, exchange)],
     ['POST', '/serial/:port/send', (exchange) => sendToPort(needs.serial, exchange)],
+    ...groupRoutes(needs),
     ['POST', '/topics/:topic/records', (exchange) => appendRecords(records, exchange)],
+  ];
+}
+
+function groupRoutes({ log, groups }: HttpNeeds): Route[] {
+  if (groups === undefined) return [];
+  const rooms = { log, groups };
+  return [
+    ['GET', '/groups', () => listGroups(rooms)],
+    ['GET', '/groups/:group', (exchange) => describeGroup(rooms, exchange)],
+    ['POST', '/groups/:group/offsets', (exchange) => resetGroup(rooms, exchange)],
+    ['DELETE', '/groups/:group', (exchange) => deleteGroup(rooms, exchange)],
   ];
 }
 

@@ -79,7 +79,7 @@ export function findPartition(topic: Topic, text: string): Partition {
 }
 
 /** The offset that a word stands for. Throws USAGE, OFFSET_OUT_OF_RANGE. */
-async function placeOf(partition: Partition, text: string): Promise<number> {
+export async function placeOf(partition: Partition, text: string): Promise<number> {
   const { logStart, highWatermark } = partition;
   if (text === 'start') return logStart;
   if (text === 'end') return highWatermark;

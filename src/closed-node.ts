@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { formatAddress, type Config } from './config.ts';
 import type { Clock } from './clock.ts';
+import { examineNode } from './doctor/doctor.ts';
 import { HeadwaterError } from './errors.ts';
 import { openHttp } from './http/http.ts';
 import type { Health, Status } from './http/status.ts';
@@ -73,6 +74,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     log,
     serial: { events: noPort, send: noPort },
     status,
+    checks: () => examineNode({ config, status, env: {}, clock, isRunning: false }),
     metrics: () => [...log.metrics(), ...wear.metrics()],
     live: health,
     ready: health,

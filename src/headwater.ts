@@ -13,6 +13,7 @@ import {
   type Entries,
   type SerialPort,
 } from './config.ts';
+import { examineNode } from './doctor/doctor.ts';
 import { isHeadwaterError } from './errors.ts';
 import { openGroups } from './groups/groups.ts';
 import { hardwareId } from './hardware.ts';
@@ -166,6 +167,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       serial,
       status,
       metrics,
+      checks: () => examineNode({ config, status, env, clock, isRunning: true }),
       live,
       ready,
       clock,

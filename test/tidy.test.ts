@@ -23,7 +23,8 @@ const ROOMS: Record<string, string[]> = {
   kafka: ['formats', 'log', 'groups'],
   mirror: ['formats', 'log'],
   http: ['formats', 'log', 'groups', 'wear'],
-  cli: ['formats', 'serial', 'decode', 'headwater.ts', 'closed-node.ts', 'systemd.ts'],
+  doctor: ['http'],
+  cli: ['formats', 'doctor', 'serial', 'decode', 'headwater.ts', 'closed-node.ts', 'systemd.ts'],
   'headwater.ts': [
     'store',
     'log',
@@ -37,8 +38,9 @@ const ROOMS: Record<string, string[]> = {
     'http',
     'formats',
     'wear',
+    'doctor',
   ],
-  'closed-node.ts': ['store', 'log', 'http', 'wear'],
+  'closed-node.ts': ['store', 'log', 'http', 'wear', 'doctor'],
   'systemd.ts': [],
   'main.ts': ['cli'],
 };
@@ -50,6 +52,8 @@ const TYPES_ONLY: Record<string, string[]> = {
   intake: [],
   wear: ['store'],
   http: ['groups', 'wear'],
+  doctor: ['http'],
+  cli: ['doctor'],
 };
 
 /** They open rooms, and may reach into them. */

@@ -41,6 +41,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addServe(program, terminal, setExitCode);
   addConfig(program, terminal, setExitCode);
   addStatus(program, terminal, setExitCode);
+  addDoctor(program, terminal, setExitCode);
   addTopics(program, terminal, setExitCode);
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
@@ -99,6 +100,23 @@ function addStatus(program: Command, terminal: Terminal, setExitCode: SetExitCod
     .action(async (options: { output: 'text' | 'json'; watch: boolean }) => {
       const { status } = await import('./status.ts');
       setExitCode(await status(options, terminal));
+    });
+}
+
+const CHECKS = `
+Numbers keep their meaning; docs/operations.md lists them. Exit code 0: nothing, or notes; 1: warnings; 10: errors; 3: no node
+answers. With --data the folder of a node that does not run is looked at.
+`;
+
+function addDoctor(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  withFolder(withNode(program.command('doctor')))
+    .description('what is wrong, or will be, and what to do about it: clock, card, disk, backlog, doors, configuration')
+    .option('-a, --all', 'what is fine, too', false)
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', CHECKS + example('doctor -o json'))
+    .action(async (options: { output: 'text' | 'json'; all: boolean }) => {
+      const { doctor } = await import('./doctor.ts');
+      setExitCode(await doctor(options, terminal));
     });
 }
 

@@ -30,7 +30,8 @@ export async function checkConfig(
   return mistakes.length === 0 ? EXIT.done : EXIT.badConfig;
 }
 
-async function mistakesIn(input: ConfigInput): Promise<string[]> {
+/** One line each, with its place. */
+export async function mistakesIn(input: ConfigInput): Promise<string[]> {
   try {
     const { roomMistakes } = await import('../headwater.ts');
     explainConfig({ ...input, rooms: roomMistakes });

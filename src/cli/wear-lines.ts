@@ -18,13 +18,14 @@ export function wearLines({ commit, card, recent, yearsLeft }: Wear): string[] {
   if (recent.deviceBytesPerDay !== undefined) {
     writers.push(`${formatAmount(recent.deviceBytesPerDay)} a day by everybody on ${card.device}`);
   }
+  const lasts = yearsLeft === undefined ? 'too early to tell how long it lasts' : `${years(yearsLeft)} left`;
   return [
     `  commits: one each ${formatDuration(intervalMs)}, at most ${formatAmount(bytesPerDayMax)} a day, ${years(yearsMin)} of ${life}\n`,
-    `  written: ${writers.join(', ')}; ${years(yearsLeft)} left, measured over ${formatAge(recent.seconds * 1000)}\n`,
+    `  written: ${writers.join(', ')}; ${lasts}, measured over ${formatAge(recent.seconds * 1000)}\n`,
     ...(card.lifeUsed === undefined ? [] : [`  the card itself says: ${100 * card.lifeUsed} % used at most\n`]),
   ];
 }
 
-export function years(count = Infinity): string {
+function years(count: number): string {
   return count > YEARS_MAX ? `more than ${YEARS_MAX} years` : `${count.toFixed(1)} years`;
 }

@@ -32,6 +32,8 @@ export interface HttpNeeds {
   groups?: Groups;
   status: () => Status;
   serial: SerialPorts;
+  /** What the doctor finds, as JSON. */
+  checks: () => Promise<unknown>;
   /** Of all rooms but this one. */
   metrics: () => Metric[];
   /** Not ok: the process should be started again. */
@@ -158,6 +160,7 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['GET', '/health/live', () => health(needs.live())],
     ['GET', '/health/ready', () => health(needs.ready())],
     ['GET', '/status', () => json(200, status())],
+    ['GET', '/checks', async () => json(200, await needs.checks())],
     ['GET', '/metrics', () => scrape(needs, ownMetrics)],
     ['GET', '/topics', () => listTopics(log)],
     ['POST', '/topics', (exchange) => createTopic(log, exchange)],

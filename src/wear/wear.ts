@@ -43,7 +43,7 @@ export interface WearStatus {
     /** Written by headwater for each byte of the batches, compressed as they are; undefined when there were none. */
     writtenPerStoredByte?: number;
   };
-  /** At the recent pace of everybody, or of headwater where that is all that can be told; undefined when it is endless. */
+  /** At the recent pace of everybody, or of headwater where that is all that can be told; undefined in the first ten minutes. */
   yearsLeft?: number;
 }
 
@@ -83,6 +83,10 @@ const ROW = 'wear/ledger';
 const LOOK_MS = 60_000;
 const KEEP_BYTES = 256 * 2 ** 20;
 const KEEP_SECONDS = 3600;
+/** What a start writes says nothing of the years to come. */
+const MEASURED_SECONDS_MIN = 600;
+/** In the place of for ever, which JSON has no word for. */
+const YEARS_MAX = 1000;
 
 /** Reads the ledger. One that can't be read begins anew, and says so. */
 export async function openWear(needs: WearNeeds): Promise<Wear> {
@@ -165,7 +169,7 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
         ...(all !== undefined && { deviceBytesPerDay: all }),
         ...(recent.storedBytes > 0 && { writtenPerStoredByte: recent.processBytes / recent.storedBytes }),
       },
-      ...(Number.isFinite(yearsLeft) && { yearsLeft }),
+      ...(recent.seconds >= MEASURED_SECONDS_MIN && { yearsLeft: Math.min(YEARS_MAX, yearsLeft) }),
     };
   }
 
@@ -198,6 +202,10 @@ function metricsOf({ commit, card, total, recent, yearsLeft }: WearStatus): Metr
     ]),
     gauge('wear_commit_bytes_per_day_max', 'What commit.interval may cost.', commit.bytesPerDayMax),
     gauge('wear_endurance_bytes', 'What the card can be written in its life.', card.enduranceBytes),
-    gauge('wear_card_years_left', 'How long the card lasts at the recent pace.', yearsLeft ?? Infinity),
+    gauge(
+      'wear_card_years_left',
+      'How long the card lasts at the recent pace.',
+      yearsLeft === undefined ? [] : [{ value: yearsLeft }],
+    ),
   ];
 }

@@ -30,6 +30,7 @@ const COMMANDS = [
   ['config', 'check'],
   ['config', 'show'],
   ['status'],
+  ['doctor'],
   ['topics'],
   ['topics', 'list'],
   ['topics', 'describe'],

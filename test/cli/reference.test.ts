@@ -9,6 +9,7 @@ const COMMANDS = [
   ['config', 'check'],
   ['config', 'show'],
   ['status'],
+  ['doctor'],
   ['topics', 'list'],
   ['topics', 'describe'],
   ['topics', 'create'],

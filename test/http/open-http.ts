@@ -72,6 +72,7 @@ export async function openDoor(needs: Partial<HttpNeeds> = {}): Promise<OpenDoor
     serial: { events: async () => ({ events: [], missed: 0, next: 0 }), send: () => undefined },
     status: () => STATUS,
     metrics: () => [],
+    checks: async () => [],
     live: () => ({ ok: true, reasons: [] }),
     ready: () => ({ ok: true, reasons: [] }),
     clock: systemClock,

@@ -1,0 +1,160 @@
+// What the doctor finds in which facts. Each row changes one thing of a node where all is well.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { CHECKS, examine, type Facts } from '../../src/doctor/checks.ts';
+import { isClockSynchronised } from '../../src/doctor/clock-sync.ts';
+import { STATUS } from '../http/open-http.ts';
+
+const { log: LOG, wear: WEAR, health } = STATUS;
+const MIRROR = {
+  name: 'dc',
+  state: 'idle',
+  records: 600,
+  bytes: 72_000,
+  backlog: { records: 0, bytes: 0, ageSeconds: 0 },
+  problems: [] as string[],
+};
+const PORT = {
+  name: 'boiler',
+  path: '/dev/ttyUSB0',
+  framing: 'lines',
+  state: 'open',
+  sinceSeconds: 60,
+  records: 5,
+  bytes: 50,
+  received: 55,
+  overlong: 0,
+  invalid: 0,
+  openings: 1,
+  problems: [] as string[],
+};
+const GOOD: Facts = {
+  status: { log: LOG, wear: WEAR, mirrors: [MIRROR], serial: [PORT], health },
+  wallMs: Date.parse('2026-06-01T12:00:00Z'),
+  installedMs: Date.parse('2026-01-01T12:00:00Z'),
+  isSynchronised: true,
+  disk: { freeBytes: 20e9, totalBytes: 32e9 },
+  folder: { path: '/var/lib/headwater', isWritable: true, isReadableByAll: false },
+  openSecrets: [],
+  openDoors: [],
+  isRunning: true,
+};
+
+function withStatus(status: Partial<Facts['status']>): Facts {
+  return { ...GOOD, status: { ...GOOD.status, ...status } };
+}
+
+function withLog(log: Partial<typeof LOG>): Facts {
+  return withStatus({ log: { ...LOG, ...log } });
+}
+
+function withWear(wear: Partial<typeof WEAR>): Facts {
+  return withStatus({ wear: { ...WEAR, ...wear } });
+}
+
+function withMirror(mirror: Partial<typeof MIRROR>): Facts {
+  return withStatus({ mirrors: [{ ...MIRROR, ...mirror }] });
+}
+
+const DAY = { seconds: 86_400, processBytesPerDay: 3e9 };
+const HARD = { intervalMs: 1, bytesPerDayMax: 1.5e12, yearsMin: 0.03 };
+
+test('where all is well every check that can be made says so', () => {
+  const checks = examine(GOOD);
+  expect(checks.filter(({ severity }) => severity !== 'ok')).toEqual([]);
+  // A few commits say nothing of a card's speed.
+  expect(checks.map(({ id }) => id)).toEqual(CHECKS.map(({ id }) => id).filter((id) => id !== 'HW012'));
+});
+
+test.each<[string, string, string, Facts, string]>([
+  ['HW001', 'error', 'a clock of 1970', { ...GOOD, wallMs: 5000 }, '1970-01-01'],
+  ['HW001', 'warning', 'a clock that nobody keeps', { ...GOOD, isSynchronised: false }, 'no time server'],
+  ['HW002', 'error', 'a card that refuses', withLog({ state: 'failing', reason: 'EIO' }), 'refuses writes: EIO'],
+  ['HW003', 'error', 'weeks left', withWear({ recent: DAY, yearsLeft: 0.2 }), '0.2 years'],
+  ['HW003', 'warning', 'two years left', withWear({ recent: DAY, yearsLeft: 2 }), '2.0 years'],
+  ['HW003', 'warning', 'a costly setting', withWear({ commit: HARD, recent: { ...DAY, seconds: 60 } }), '1.5 TB a day'],
+  ['HW003', 'error', "the card's own word", withWear({ card: { ...WEAR.card, lifeUsed: 0.9 } }), '90 % of its life'],
+  ['HW003', 'warning', "the card's own word", withWear({ card: { ...WEAR.card, lifeUsed: 0.7 } }), '70 % of its life'],
+  ['HW004', 'error', 'no space', { ...GOOD, disk: { freeBytes: 1e6, totalBytes: 32e9 } }, '1.0 MB of 32.0 GB'],
+  [
+    'HW004',
+    'warning',
+    'less space than the budget',
+    { ...GOOD, disk: { freeBytes: 1e9, totalBytes: 32e9 } },
+    'full before',
+  ],
+  [
+    'HW005',
+    'error',
+    'unsent records removed',
+    withLog({ droppedUnsent: { batches: 1, bytes: 5e6 } }),
+    '5.0 MB were removed',
+  ],
+  ['HW005', 'note', 'a budget that is used up', withLog({ diskBytes: 7.9e9 }), '99 % of its budget'],
+  ['HW006', 'warning', 'an old backlog', withMirror({ backlog: { records: 9, bytes: 9, ageSeconds: 7200 } }), 'for 2h'],
+  [
+    'HW006',
+    'error',
+    'a large backlog',
+    withMirror({ backlog: { records: 9, bytes: 5e9, ageSeconds: 9 } }),
+    'half of the budget',
+  ],
+  ['HW007', 'warning', 'a link that is down', withMirror({ state: 'down', problems: ['no answer'] }), 'no answer'],
+  ['HW007', 'error', 'a login refused', withMirror({ state: 'refused', problems: ['password'] }), 'password'],
+  ['HW007', 'note', 'no way out', withStatus({ mirrors: [] }), 'no mirror'],
+  [
+    'HW008',
+    'error',
+    'a foreign folder',
+    { ...GOOD, folder: { ...GOOD.folder, isWritable: false } },
+    "can't be written",
+  ],
+  ['HW008', 'warning', 'an open folder', { ...GOOD, folder: { ...GOOD.folder, isReadableByAll: true } }, 'every user'],
+  ['HW009', 'warning', 'an open secret', { ...GOOD, openSecrets: ['file /etc/key'] }, '/etc/key'],
+  [
+    'HW010',
+    'warning',
+    'MQTT open to the network',
+    { ...GOOD, openDoors: [{ name: 'mqtt', listen: '0.0.0.0:1883', asksBy: 'mqtt.users' }] },
+    '0.0.0.0:1883',
+  ],
+  [
+    'HW011',
+    'warning',
+    'a port without its device',
+    withStatus({ serial: [{ ...PORT, problems: ['missing for 5m'] }] }),
+    'missing for 5m',
+  ],
+  ['HW012', 'warning', 'a slow card', withLog({ commits: { ...LOG.commits, count: 1000, seconds: 300 } }), '300 ms'],
+])('%s is a %s with %s', (id, severity, _what, facts, said) => {
+  const found = examine(facts).find((check) => check.id === id);
+  expect(found).toMatchObject({ severity, found: expect.stringContaining(said) as string });
+  expect(found!.next === undefined).toBe(severity === 'note' && id === 'HW001');
+});
+
+test('what cannot be known is left out, or said to be unknown', () => {
+  const { isSynchronised: _unknown, disk: _none, ...rest } = GOOD;
+  const checks = examine({ ...rest, status: { ...rest.status, mirrors: [], serial: [] }, isRunning: false });
+  expect(checks.map(({ id }) => id)).toEqual(['HW001', 'HW002', 'HW003', 'HW005', 'HW008', 'HW009', 'HW010']);
+  expect(checks[0]).toMatchObject({ severity: 'note' });
+});
+
+test('a clock is synchronised by a file, or by whoever answers', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-sync-'));
+  const file = join(folder, 'synchronized');
+  expect(await isClockSynchronised(file, async () => 'yes')).toBe(true);
+  expect(await isClockSynchronised(file, async () => 'no')).toBe(false);
+  expect(await isClockSynchronised(file, async () => undefined)).toBeUndefined();
+  writeFileSync(file, '');
+  expect(await isClockSynchronised(file, async () => 'no')).toBe(true);
+  rmSync(folder, { recursive: true });
+});
+
+test('no number is given twice, and the manual has each of them', () => {
+  const ids = CHECKS.map(({ id }) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+  const manual = readFileSync('docs/operations.md', 'utf8');
+  for (const id of [...ids, 'HW020', 'HW021']) expect(manual).toContain(`| ${id} |`);
+});

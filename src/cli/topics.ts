@@ -18,13 +18,14 @@ interface Summary {
   bytes: number;
   retentionMs: number;
   retentionBytes: number;
+  durability: string;
 }
 
 interface Detail extends Summary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETENTION BYTES'];
+const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETENTION BYTES', 'DURABILITY'];
 
 export async function listTopics(options: TopicOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
@@ -48,10 +49,11 @@ export interface CreateOptions extends TopicOptions {
   partitions?: number;
   retention?: string;
   retentionBytes?: string;
+  durability?: string;
 }
 
 export async function createTopic(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {
-  const { partitions, retention, retentionBytes } = options;
+  const { partitions, retention, retentionBytes, durability } = options;
   const settings = {
     name,
     ...(partitions !== undefined && { partitions }),
@@ -59,6 +61,7 @@ export async function createTopic(name: string, options: CreateOptions, terminal
     ...(retentionBytes !== undefined && {
       retentionBytes: valueOf('--retention-bytes', retentionBytes, parseBytesOrNone),
     }),
+    ...(durability !== undefined && { durability }),
   };
   return withDaemon(options, terminal, async (daemon) => {
     const { text } = await daemon.send('POST', '/topics', JSON.stringify(settings));
@@ -99,8 +102,9 @@ function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text
   out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
 }
 
-function rowOf({ name, partitions, records, bytes, retentionMs, retentionBytes }: Summary): (string | number)[] {
-  return [name, partitions, records, bytes, formatDuration(retentionMs), formatBytes(retentionBytes)];
+function rowOf({ name, partitions, records, bytes, ...settings }: Summary): (string | number)[] {
+  const { retentionMs, retentionBytes, durability } = settings;
+  return [name, partitions, records, bytes, formatDuration(retentionMs), formatBytes(retentionBytes), durability];
 }
 
 function valueOf(option: string, text: string, parse: typeof parseDurationOrNever): number {

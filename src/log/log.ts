@@ -4,12 +4,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { readBatchHeader } from '../formats/batch.ts';
+import { checkBatch, readBatchHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
-import type { Change, Range, Store } from '../store/store.ts';
+import type { Change, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
 import type { Durability } from './durability.ts';
+import { keepEnds, placeEnds } from './ends.ts';
 import { metricsOf } from './log-metrics.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
@@ -265,22 +266,24 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   const clusterId = await loadClusterId(store);
   const positions = await loadPositions(tables, numberOf, clock, trace);
   let producerIds = { next: 0, end: 0 };
+  let lostTail: string | undefined;
 
   await store.recover({
     describe: (batch) => {
-      const { baseOffset, maxTimestampMs } = readBatchHeader(batch);
-      return { firstOffset: baseOffset, maxTimestampMs };
+      const { baseOffset, lastOffsetDelta, maxTimestampMs } = checkBatch(batch);
+      return { firstOffset: baseOffset, lastOffset: baseOffset + lastOffsetDelta, maxTimestampMs };
     },
     visit: (partition, batch) => {
       const header = readBatchHeader(batch);
       if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.monotonicMs());
     },
-    onLost: keepEnds,
+    onGaps: (found) => keepEnds(store, found),
+    onTailLost: (reason) => void (lostTail = reason),
     carry: () => producers.snapshot(),
   });
   producers.restore(store.marks('producers/'), clock.monotonicMs());
   for (const [name, row] of await topicRows.load()) addTopic(name, row);
-  await placeEnds();
+  await placeEnds(store, byNumber, lostTail);
   await applyConfiguredTopics();
 
   const retention = openRetention({
@@ -309,26 +312,6 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       topic.partitions.push(partition);
       byNumber.set(number, partition);
     }
-  }
-
-  /** Gives each partition its start and its end, from the rows and from what the store holds. */
-  async function placeEnds(): Promise<void> {
-    for await (const [key, value] of tables.entries('start/')) {
-      byNumber.get(parseInt(key.slice('start/'.length), 16))?.place(Number(value.toString()));
-    }
-    for await (const range of store.allRanges()) byNumber.get(range.partition)?.hold(range);
-    for await (const [key, value] of tables.entries('end/')) {
-      byNumber.get(parseInt(key.slice('end/'.length), 16))?.goOnAt(Number(value.toString()));
-    }
-  }
-
-  async function keepEnds(lost: Range[]): Promise<void> {
-    const changes: Change[] = [];
-    for (const { partition, lastOffset } of lost) {
-      const known = Number((await tables.get(endKey(partition)))?.toString() ?? 0);
-      if (lastOffset >= known) changes.push([endKey(partition), Buffer.from(String(lastOffset + 1))]);
-    }
-    await tables.write(changes);
   }
 
   async function applyConfiguredTopics(): Promise<void> {
@@ -408,7 +391,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   }
 
   function onLost(topic: string, records: number): void {
-    trace.error('records of a relaxed topic are lost: the log closes while the card refuses writes', { topic, records });
+    trace.error('records of a relaxed topic are lost: the log closes while the card refuses writes', {
+      topic,
+      records,
+    });
   }
 
   function noteDurability(): void {

@@ -9,16 +9,18 @@
 import type { Range } from './segment.ts';
 import type { Change, Tables } from './store.ts';
 
-export interface SealedSegment {
+export interface SealedRow {
   id: number;
   /** Bytes of the batches. */
   bytes: number;
   /** Bytes of the folder's files. */
   diskBytes: number;
   batches: number;
+  /** The segment that was written next. */
+  next?: number;
 }
 
-interface SegmentRow extends SealedSegment {
+interface SegmentRow extends SealedRow {
   /** [partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs] */
   ranges: [number, number, number, number, number, number][];
 }
@@ -33,16 +35,19 @@ interface RangeRow {
 
 export interface LocatedRange extends Range {
   segment: number;
+  isSealed: boolean;
 }
 
 export interface Catalogue {
   /** Oldest first. */
-  sealed(): SealedSegment[];
+  sealed(): SealedRow[];
   has(id: number): boolean;
-  /** Durable on return. */
-  add(segment: SealedSegment, ranges: Range[]): Promise<void>;
+  /** In the place of what was known of it. Durable on return. */
+  add(segment: SealedRow, ranges: Range[]): Promise<void>;
   /** Durable on return. */
   remove(id: number): Promise<void>;
+  /** The newest segment's `next` is lost, which is known by now. Durable on return. */
+  forgetNext(): Promise<void>;
   /** What one segment holds. */
   rangesIn(id: number): Promise<Range[]>;
   /** What the sealed segments hold of one partition from `offset` on, oldest first. */
@@ -52,10 +57,10 @@ export interface Catalogue {
 }
 
 export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
-  const segments = new Map<number, SealedSegment>();
+  const segments = new Map<number, SealedRow>();
   for await (const [, value] of tables.entries('segment/')) {
-    const { id, bytes, diskBytes, batches } = parse<SegmentRow>(value);
-    segments.set(id, { id, bytes, diskBytes, batches });
+    const { ranges: _, ...segment } = parse<SegmentRow>(value);
+    segments.set(segment.id, segment);
   }
 
   async function rangesIn(id: number): Promise<Range[]> {
@@ -73,15 +78,22 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
     );
   }
 
+  async function removal(id: number): Promise<Change[]> {
+    if (!segments.has(id)) return [];
+    const ranges = await rangesIn(id);
+    const rows = ranges.map(({ partition, lastOffset }): Change => [rangeKey(partition, lastOffset), null]);
+    return [[segmentKey(id), null], ...rows];
+  }
+
   async function* located(prefix: string, from: string): AsyncIterable<LocatedRange> {
     for await (const [key, value] of tables.entries(prefix, from)) {
       const [, partition, lastOffset] = key.split('/') as [string, string, string];
       const row = parse<RangeRow>(value);
-      yield { ...row, partition: parseInt(partition, 16), lastOffset: parseInt(lastOffset, 16) };
+      yield { ...row, partition: parseInt(partition, 16), lastOffset: parseInt(lastOffset, 16), isSealed: true };
     }
   }
 
-  return {
+  const catalogue: Catalogue = {
     sealed: () => [...segments.values()].toSorted((a, b) => a.id - b.id),
     has: (id) => segments.has(id),
     async add(segment, ranges) {
@@ -89,7 +101,8 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
         ...segment,
         ranges: ranges.map((r) => [r.partition, r.firstOffset, r.lastOffset, r.bytes, r.batches, r.maxTimestampMs]),
       };
-      const changes: Change[] = [[segmentKey(segment.id), encode(row)]];
+      const changes = await removal(segment.id);
+      changes.push([segmentKey(segment.id), encode(row)]);
       for (const range of ranges) {
         const { firstOffset, bytes, batches, maxTimestampMs } = range;
         const value: RangeRow = { segment: segment.id, firstOffset, bytes, batches, maxTimestampMs };
@@ -99,16 +112,20 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
       segments.set(segment.id, segment);
     },
     async remove(id) {
-      const ranges = await rangesIn(id);
-      const changes: Change[] = [[segmentKey(id), null]];
-      for (const range of ranges) changes.push([rangeKey(range.partition, range.lastOffset), null]);
-      await tables.write(changes);
+      await tables.write(await removal(id));
       segments.delete(id);
+    },
+    async forgetNext() {
+      const newest = [...segments.values()].toSorted((a, b) => a.id - b.id).at(-1);
+      if (newest === undefined) return;
+      const { next: _, ...rest } = newest;
+      await catalogue.add(rest, await rangesIn(newest.id));
     },
     rangesIn,
     rangesOf: (partition, offset = 0) => located(`range/${hex(partition, 8)}/`, rangeKey(partition, offset)),
     allRanges: () => located('range/', 'range/'),
   };
+  return catalogue;
 }
 
 function segmentKey(id: number): string {

@@ -1,13 +1,12 @@
 // The data folder as files: who owns it, and what a crash may have left in it.
 
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import type { Catalogue } from './catalogue.ts';
 import { isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
-import type { Range } from './segment.ts';
 import { openTables } from './tables.ts';
 
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
@@ -58,40 +57,40 @@ function deepestMessage(error: unknown): string {
   return error instanceof Error && error.cause !== undefined ? deepestMessage(error.cause) : messageOf(error);
 }
 
-/** Folders that are not in the catalogue, in the order they were written; what a crash left half-made is removed. */
-export async function findUnsealed(
-  segmentsFolder: string,
-  catalogue: Catalogue,
-  trace: Trace,
-  onLost: (ranges: Range[]) => Promise<void>,
-): Promise<number[]> {
-  const unsealed: number[] = [];
-  const present = new Set<number>();
-  const removed = new Set<number>();
-  for (const name of await readdir(segmentsFolder)) {
-    const path = join(segmentsFolder, name);
-    const id = parseInt(name, 16);
-    const isWhole = catalogue.has(id) || (await isFile(join(path, 'CURRENT')));
-    if (!/^[0-9a-f]{8}$/.test(name) || !isWhole) {
-      removed.add(id);
-      await rm(path, { recursive: true, force: true });
-      continue;
-    }
-    present.add(id);
-    if (!catalogue.has(id)) unsealed.push(id);
-  }
-  for (const { id } of catalogue.sealed()) {
-    if (present.has(id)) continue;
-    if (!removed.has(id)) {
-      trace.error('a segment of the catalogue is missing; its records are gone', { segment: id });
-      await onLost(await catalogue.rangesIn(id));
-    }
-    await catalogue.remove(id);
-  }
-  await syncFolder(segmentsFolder);
-  return unsealed.toSorted((a, b) => a - b);
+export interface Survey {
+  /** Folders that are not in the catalogue, in the order they were written. */
+  unsealed: number[];
+  /** Segments of which a new folder waits to take the old one's place. */
+  rebuilt: number[];
+  /** In the catalogue, and without a folder. */
+  missing: number[];
+  /** The same, as retention was about to remove them. */
+  removed: number[];
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+/** Which segments there are; what a crash left half-made or half-removed is removed. */
+export async function surveySegments(segmentsFolder: string, catalogue: Catalogue): Promise<Survey> {
+  const present = new Set<number>();
+  const rebuilt = new Set<number>();
+  const half = new Set<number>();
+  for (const name of await readdir(segmentsFolder)) {
+    const [, hex, ending] = /^([0-9a-f]{8})(|\.rebuilt|\.rebuilding|\.removed)$/.exec(name) ?? [];
+    // Not ours.
+    if (hex === undefined) continue;
+    const id = parseInt(hex, 16);
+    if (ending === '') present.add(id);
+    else if (ending === '.rebuilt') rebuilt.add(id);
+    else {
+      if (ending === '.removed') half.add(id);
+      await rm(join(segmentsFolder, name), { recursive: true, force: true });
+    }
+  }
+  await syncFolder(segmentsFolder);
+  const gone = catalogue.sealed().filter(({ id }) => !present.has(id) && !rebuilt.has(id));
+  return {
+    unsealed: [...present].filter((id) => !catalogue.has(id) && !rebuilt.has(id)).toSorted((a, b) => a - b),
+    rebuilt: [...rebuilt].toSorted((a, b) => a - b),
+    missing: gone.map(({ id }) => id).filter((id) => !half.has(id)),
+    removed: gone.map(({ id }) => id).filter((id) => half.has(id)),
+  };
 }

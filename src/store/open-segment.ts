@@ -1,7 +1,8 @@
 // A segment that is written, or that is full and not sealed yet, with what is in it: the part of the catalogue that is
 // still in memory. After a crash it is rebuilt from the segment's batches.
 
-import type { Range, Segment } from './segment.ts';
+import { isHeadwaterError } from '../errors.ts';
+import type { Describe, Described, Range, Segment } from './segment.ts';
 import type { BatchWrite, RecoverHooks } from './store.ts';
 
 const BATCH_OVERHEAD_BYTES = 56;
@@ -20,23 +21,51 @@ export function emptyOpen(segment: Segment): OpenSegment {
   return { segment, ranges: new Map(), fillBytes: 0, batches: 0, bytes: 0, hasMarks: false };
 }
 
-/** Rebuilds what was known of a segment from its batches; undefined (and closed) when nothing was ever written to it. */
+export interface Scanned {
+  open: OpenSegment;
+  commit: number;
+  /** What should lie between the batches of a partition, and does not. */
+  holes: { partition: number; firstOffset: number; lastOffset: number }[];
+}
+
+/**
+ * Rebuilds what was known of a segment from its batches, those that contradict themselves left out; undefined (and closed)
+ * when nothing was ever written to it.
+ */
 export async function scanSegment(
   segment: Segment,
-  { describe, visit }: RecoverHooks,
-): Promise<{ open: OpenSegment; commit: number } | undefined> {
+  { describe, visit }: Pick<RecoverHooks, 'describe' | 'visit'>,
+): Promise<Scanned | undefined> {
   const commit = await segment.lastCommit();
   if (commit === undefined) {
     await segment.close();
     return undefined;
   }
   const open = emptyOpen(segment);
+  const holes: Scanned['holes'] = [];
   await segment.scan((partition, lastOffset, value) => {
-    account(open, [{ partition, lastOffset, value, ...describe(value) }]);
+    const described = describedAs(lastOffset, value, describe);
+    if (described === undefined) return;
+    const { firstOffset } = described;
+    const before = open.ranges.get(partition)?.lastOffset ?? firstOffset - 1;
+    if (firstOffset <= before) return;
+    if (firstOffset > before + 1) holes.push({ partition, firstOffset: before + 1, lastOffset: firstOffset - 1 });
+    account(open, [{ partition, value, ...described }]);
     visit(partition, value);
   });
   open.hasMarks = true;
-  return { open, commit };
+  return { open, commit, holes };
+}
+
+/** Undefined when the batch is not what its key says. */
+function describedAs(lastOffset: number, value: Buffer, describe: Describe): Described | undefined {
+  try {
+    const described = describe(value);
+    return described.lastOffset === lastOffset ? described : undefined;
+  } catch (error) {
+    if (isHeadwaterError(error)) return undefined;
+    throw error;
+  }
 }
 
 export function account(open: OpenSegment, batches: BatchWrite[]): void {

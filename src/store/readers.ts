@@ -1,31 +1,28 @@
 // Sealed segments that are open for reading: a few at a time, the one that was used longest ago is closed first, and each
-// when it was not used for a while. Opening one costs a few milliseconds and some KB of LevelDB's own writes, so that a
-// reader's next piece should find it open; but LevelDB maps the files into memory, 36 MB a segment that was read through.
+// when it was not used for a while. Opening one costs a millisecond and keeps the index of its tables in memory.
 
 import type { Clock } from '../clock.ts';
-import type { Segment } from './segment.ts';
+import type { SealedSegment } from './sealed-segment.ts';
 
 const OPEN_MAX = 3;
 const IDLE_MS = 5_000;
 
 export interface Readers {
   /** Runs `read` on the sealed segment of that id, opened if need be. */
-  use<T>(id: number, read: (segment: Segment) => Promise<T>): Promise<T>;
-  /** Takes over a segment that is open already. */
-  adopt(segment: Segment): void;
+  use<T>(id: number, read: (segment: SealedSegment) => Promise<T>): Promise<T>;
   /** Closes one, after its last reader. */
   close(id: number): Promise<void>;
   closeAll(): Promise<void>;
 }
 
 interface Entry {
-  segment: Promise<Segment>;
+  segment: Promise<SealedSegment>;
   users: number;
   usedMs: number;
   whenIdle?: () => void;
 }
 
-export function openReaders(open: (id: number) => Promise<Segment>, clock: Clock): Readers {
+export function openReaders(open: (id: number) => Promise<SealedSegment>, clock: Clock): Readers {
   // In order of use: a Map keeps the order in which its keys were set.
   const entries = new Map<number, Entry>();
   const closings = new Map<number, Promise<void>>();
@@ -37,7 +34,6 @@ export function openReaders(open: (id: number) => Promise<Segment>, clock: Clock
       entries.set(id, found);
       return found;
     }
-    // LevelDB's lock is held until a close has ended.
     const segment = (closings.get(id) ?? Promise.resolve()).then(() => open(id));
     const entry: Entry = { segment, users: 0, usedMs: clock.monotonicMs() };
     segment.catch(() => entries.delete(id));
@@ -79,10 +75,6 @@ export function openReaders(open: (id: number) => Promise<Segment>, clock: Clock
         entry.usedMs = clock.monotonicMs();
         if (entry.users === 0) entry.whenIdle?.();
       }
-    },
-    adopt(segment) {
-      entries.set(segment.id, { segment: Promise.resolve(segment), users: 0, usedMs: clock.monotonicMs() });
-      trim();
     },
     close,
     async closeAll() {

@@ -1,5 +1,5 @@
 // One segment: a small LevelDB folder over all partitions. It is written until it is full, then sealed, then only read,
-// and in the end removed whole. A segment that is only read is opened when it is needed (open-segments.ts).
+// and in the end removed whole. A segment that is only read is opened when it is needed (readers.ts).
 
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -25,8 +25,15 @@ export interface Range {
   maxTimestampMs: number;
 }
 
-/** How a batch's own bytes tell what the store must know of it. */
-export type Describe = (batch: Buffer) => { firstOffset: number; maxTimestampMs: number };
+/** What the store must know of a batch. */
+export interface Described {
+  firstOffset: number;
+  lastOffset: number;
+  maxTimestampMs: number;
+}
+
+/** How a batch's own bytes tell it. Throws a HeadwaterError when they are not what was written. */
+export type Describe = (batch: Buffer) => Described;
 
 const SCAN_BATCHES = 256;
 const SCAN_BYTES = 1024 * 1024;
@@ -88,6 +95,13 @@ export class Segment {
       await iterator.nextv(1);
       await iterator.close();
     }
+  }
+
+  /** Last offset of the batch that holds `offset`, or of the next one, by its key. */
+  async lastOffsetAt(partition: number, offset: number): Promise<number | undefined> {
+    const range = { gte: batchKey(partition, offset), lt: batchKey(partition + 1, 0), limit: 1 };
+    for await (const key of this.#level.keys(range)) return decodeBatchKey(key).lastOffset;
+    return undefined;
   }
 
   /** Walks all batches in the order of their keys. */
@@ -159,7 +173,7 @@ export class Segment {
   }
 }
 
-async function folderBytes(folder: string): Promise<number> {
+export async function folderBytes(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(folder)) {
     // A compaction may remove a file between the two calls.

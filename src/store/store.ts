@@ -4,6 +4,7 @@
 // The folder:   owner                the pid of the process that has it open, for a second one's error message
 //               tables/              LevelDB of small rows, the catalogue among them
 //               segments/0000002a/   LevelDB of batches, marks and a commit number (keys.ts)
+//               quarantine/          folders that are damaged, set aside (quarantine.ts)
 //
 // A write never half-fails. LevelDB's state is unknown after an error (later writes "succeed" and are lost), so the
 // segment is closed and opened again and the same write is repeated, with the same keys, until it is there. While that
@@ -15,17 +16,25 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
-import { loadCatalogue, type LocatedRange, type SealedSegment } from './catalogue.ts';
+import { loadCatalogue, type LocatedRange, type SealedRow } from './catalogue.ts';
 import { whenDiskHasRoom } from './disk-room.ts';
-import { findUnsealed, takeFolder, unavailable, unreadable } from './folder.ts';
+import { takeFolder, unavailable, unreadable } from './folder.ts';
+import { loadGaps, type Gap } from './gaps.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
 import { isDiskFull, type LevelOperation } from './level.ts';
-import { account, emptyOpen, scanSegment, type OpenSegment } from './open-segment.ts';
+import { createMending } from './mending.ts';
+import { account, emptyOpen, type OpenSegment } from './open-segment.ts';
+import { openQuarantine, type SetAside } from './quarantine.ts';
 import { openReaders } from './readers.ts';
+import { Reading } from './reading.ts';
+import { recoverSegments } from './recovery.ts';
+import { SealedSegment } from './sealed-segment.ts';
 import { Segment, type Describe, type Range } from './segment.ts';
 
-export type { LocatedRange, SealedSegment } from './catalogue.ts';
-export type { Describe, Range } from './segment.ts';
+export type { LocatedRange, SealedRow } from './catalogue.ts';
+export type { Gap } from './gaps.ts';
+export type { SetAside } from './quarantine.ts';
+export type { Describe, Described, Range } from './segment.ts';
 
 /** One encoded batch on its way to the card. `value` belongs to the store until `write` settles. */
 export interface BatchWrite {
@@ -63,22 +72,34 @@ export interface Store {
    */
   write(batches: BatchWrite[], marks: Change[]): Promise<void>;
   /**
-   * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. Throws
-   * STORE_CORRUPT, STORE_UNAVAILABLE.
+   * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. What is
+   * damaged becomes a gap, and is not among them. Throws STORE_CORRUPT, STORE_UNAVAILABLE.
    */
   read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
   /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
   rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
-  /** What the store holds of all partitions, in no order. */
+  /** What the store holds of all partitions: first what is not sealed, then the sealed ranges of a partition in order. */
   allRanges(): AsyncIterable<LocatedRange>;
   marks(prefix: string): Iterable<[key: string, value: Buffer]>;
   /** Sealed segments, oldest first. */
-  sealed(): SealedSegment[];
+  sealed(): SealedRow[];
   rangesIn(id: number): Promise<Range[]>;
   /** Resolves when all segments that were full at the call are sealed, or the store closes; at once if there is none. */
   whenSealed(): Promise<void>;
   /** Removes a sealed segment; its space is free on return. */
   remove(id: number): Promise<void>;
+  /** What the card has lost: ranges of offsets, by partition. At most 1000. */
+  gaps(): Gap[];
+  /** Adds ranges that the caller knows to be lost, those parts that are not known yet. Durable on return. */
+  addGaps(found: Pick<Gap, 'partition' | 'firstOffset' | 'lastOffset'>[], reason: string): Promise<void>;
+  /** The gap of a tail that was lost is durable: the next start does not tell it again. */
+  settleTail(): Promise<void>;
+  /** Forgets gaps below what can be read; `logStart` is undefined for a partition that is gone. */
+  pruneGaps(logStart: (partition: number) => number | undefined): Promise<void>;
+  /** Folders that were set aside, oldest first. */
+  quarantine(): SetAside[];
+  /** Removes the folder that was set aside first; false when there is none. */
+  removeQuarantined(): Promise<boolean>;
   /** Bytes of all files, the part that is being written estimated. */
   diskBytes(): number;
   /** Why the card refuses writes at present. */
@@ -93,8 +114,10 @@ export interface RecoverHooks {
   describe: Describe;
   /** Sees each batch of the segments that were not sealed, oldest first. */
   visit: (partition: number, batch: Buffer) => void;
-  /** What a sealed segment held whose folder is gone; the store forgets it afterwards. */
-  onLost: (ranges: Range[]) => Promise<void>;
+  /** Gaps that were not known before, durable already; also later than at the start. */
+  onGaps: (gaps: Gap[]) => Promise<void>;
+  /** What was written last is lost, and nobody knows how much it was: called once, at the end of the recovery. */
+  onTailLost: (reason: string) => void;
   /** Marks to set afresh at each roll: a snapshot of what the reader of a segment's batches must know before them. */
   carry: () => Change[];
 }
@@ -125,10 +148,15 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
 
   const tables = await takeFolder(folder, clock, trace);
   const catalogue = await loadCatalogue(tables);
-  const readers = openReaders(openSegment, clock);
+  const gaps = await loadGaps(tables, trace);
+  const quarantine = await openQuarantine(folder);
+  const readers = openReaders(openSealed, clock);
+  const suspects = new Set<number>();
 
   const marks = new Map<string, Buffer>();
   const sealing: OpenSegment[] = [];
+  /** Sealed, and being closed by LevelDB. */
+  const leaving = new Map<number, Promise<void>>();
   const closing = new AbortController();
   let active: OpenSegment | undefined;
   let standby: Promise<Segment> | undefined;
@@ -138,6 +166,29 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   let failure: string | undefined;
   let isWriting = false;
   let carry: () => Change[] = () => [];
+  let describe: Describe = () => assert.fail('recovered before read');
+  let onGaps: RecoverHooks['onGaps'] = () => Promise.resolve();
+  const mending = createMending({
+    folderOf,
+    writeBufferBytes,
+    catalogue,
+    gaps,
+    quarantine,
+    clock,
+    trace,
+    describe: (batch) => describe(batch),
+    release: (id) => readers.close(id),
+    onGaps: (found) => onGaps(found),
+  });
+  const reading = new Reading({
+    catalogue,
+    readers,
+    gaps,
+    mending,
+    describe: (batch) => describe(batch),
+    openHolding,
+    suspect: (id) => void suspects.add(id),
+  });
 
   function folderOf(id: number): string {
     return join(segmentsFolder, id.toString(16).padStart(8, '0'));
@@ -147,22 +198,21 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return Segment.open(id, folderOf(id), writeBufferBytes);
   }
 
+  async function openSealed(id: number): Promise<SealedSegment> {
+    // LevelDB's files do not change any more when it is closed.
+    await leaving.get(id);
+    const segment = await SealedSegment.open(id, folderOf(id), suspects.has(id) ? 'whole' : 'structure');
+    suspects.delete(id);
+    return segment;
+  }
+
   async function recover(hooks: RecoverHooks): Promise<void> {
-    carry = hooks.carry;
+    ({ carry, describe, onGaps } = hooks);
     await mkdir(segmentsFolder, { recursive: true });
-    const unsealed = await findUnsealed(segmentsFolder, catalogue, trace, hooks.onLost);
-    nextId = 1 + Math.max(0, ...unsealed, ...catalogue.sealed().map((each) => each.id));
-    for (const id of unsealed) {
-      const found = await scanSegment(await openSegment(id), hooks);
-      if (found === undefined) {
-        await rm(folderOf(id), { recursive: true });
-        continue;
-      }
-      // LevelDB keeps all that was read mapped into memory, for as long as it is open.
-      await found.open.segment.close();
-      found.open.segment = await openSegment(id);
-      await becomeActive(found.open, found.commit);
-    }
+    const needs = { segmentsFolder, folderOf, openSegment, catalogue, mending, segmentBytesMax, hooks };
+    const recovery = await recoverSegments(needs);
+    nextId = recovery.nextId;
+    for await (const { open, commit } of recovery.unsealed) await becomeActive(open, commit);
     if (active === undefined) {
       await inheritMarks();
       active = emptyOpen(await createSegment());
@@ -224,9 +274,11 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         await full.segment.flush();
         const { bytes, batches } = full;
         const diskBytes = await full.segment.diskBytes();
-        await catalogue.add({ id: full.segment.id, bytes, batches, diskBytes }, [...full.ranges.values()]);
+        // One is full when the next one was written to.
+        const next = (sealing[sealing.indexOf(full) + 1] ?? active)!.segment.id;
+        await catalogue.add({ id: full.segment.id, bytes, batches, diskBytes, next }, [...full.ranges.values()]);
         sealing.splice(sealing.indexOf(full), 1);
-        readers.adopt(full.segment);
+        await leave(full.segment);
         return;
       } catch (error) {
         // What is not sealed is scanned again at the next start: nothing is lost by trying later.
@@ -234,6 +286,13 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         await clock.sleep(RETRY_MS, closing.signal);
       }
     }
+  }
+
+  async function leave(segment: Segment): Promise<void> {
+    const closed = segment.close().catch(() => undefined);
+    leaving.set(segment.id, closed);
+    await closed;
+    leaving.delete(segment.id);
   }
 
   async function write(batches: BatchWrite[], changes: Change[]): Promise<void> {
@@ -327,19 +386,6 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     return undefined;
   }
 
-  async function findBatches(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
-    const firstInMemory = openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
-    if (offset < firstInMemory) {
-      for await (const range of catalogue.rangesOf(partition, offset)) {
-        const batches = await readers.use(range.segment, (segment) => segment.read(partition, offset, bytesMax));
-        if (batches.length > 0) return batches;
-      }
-    }
-    const open = openHolding(partition, offset);
-    if (open === undefined) return [];
-    return open.segment.during((segment) => segment.read(partition, offset, bytesMax));
-  }
-
   async function findRange(partition: number, offset: number): Promise<LocatedRange | undefined> {
     const open = openHolding(partition, offset);
     const range = open?.ranges.get(partition);
@@ -347,13 +393,13 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       for await (const sealed of catalogue.rangesOf(partition, offset)) return sealed;
     }
     // The segment may have been sealed since it was found, its number stays the same.
-    return range === undefined ? undefined : { ...range, segment: open!.segment.id };
+    return range === undefined ? undefined : { ...range, segment: open!.segment.id, isSealed: false };
   }
 
   function* openRanges(): Iterable<LocatedRange> {
     for (const open of [...sealing, active]) {
       if (open === undefined) continue;
-      for (const range of open.ranges.values()) yield { ...range, segment: open.segment.id };
+      for (const range of open.ranges.values()) yield { ...range, segment: open.segment.id, isSealed: false };
     }
   }
 
@@ -363,7 +409,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     write,
     async read(partition, offset, bytesMax) {
       try {
-        return await findBatches(partition, offset, bytesMax);
+        return await reading.batches(partition, offset, bytesMax);
       } catch (error) {
         throw unreadable(`partition ${partition} from offset ${offset} on`, error);
       }
@@ -388,8 +434,16 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     sealed: () => catalogue.sealed(),
     rangesIn: (id) => catalogue.rangesIn(id),
     whenSealed: () => sealWork,
+    gaps: () => gaps.list(),
+    addGaps: (found, reason) => mending.addGaps(found, reason),
+    settleTail: () => catalogue.forgetNext(),
+    pruneGaps: (logStart) => gaps.prune(logStart),
+    quarantine: () => quarantine.list(),
+    removeQuarantined: () => quarantine.removeOldest(),
     async remove(id) {
-      assert(catalogue.has(id), `segment ${id} is sealed`);
+      await mending.settled(id);
+      // Nothing may be left of one that was mended.
+      if (!catalogue.has(id)) return;
       await readers.close(id);
       // The new name says that the folder is rubbish, whatever the catalogue still says after a crash.
       const rubbish = `${folderOf(id)}.removed`;
@@ -398,7 +452,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await rm(rubbish, { recursive: true });
     },
     diskBytes() {
-      let bytes = 0;
+      let bytes = quarantine.bytes();
       for (const each of catalogue.sealed()) bytes += each.diskBytes;
       // LevelDB keeps a log beside the tables of what is still in memory: at most two memtables more.
       for (const open of [...sealing, active]) bytes += (open?.fillBytes ?? 0) + 2 * writeBufferBytes;

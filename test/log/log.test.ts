@@ -52,6 +52,7 @@ test('a gathered batch is taken when its commit starts, with its mark', async ()
 test('everything is there after a restart, over many segments', async () => {
   const partition = partitionOf('t');
   for (let next = 0; next < 600; next += 30) await partition.append(batchOf(next, 30, { bytes: 1000 }));
+  await opened.store.whenSealed();
   expect(opened.store.sealed().length).toBeGreaterThan(0);
   const { bytes } = partition;
   const { clusterId } = opened.log;

@@ -17,6 +17,8 @@ export interface OpenLogFolder {
   store: Store;
   /** Closes and opens again, with other needs if given. */
   reopen(needs?: Partial<LogNeeds>): Promise<void>;
+  /** The same, with something done to the folder meanwhile. */
+  reopenAfter(act: () => Promise<void>): Promise<void>;
   /** Closes and removes the folder. */
   remove(): Promise<void>;
 }
@@ -26,7 +28,7 @@ export async function openLogFolder(
   writeBufferBytes = 64 * 1024,
 ): Promise<OpenLogFolder> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-log-'));
-  const opened = { folder, reopen, remove } as OpenLogFolder;
+  const opened = { folder, reopen, reopenAfter, remove } as OpenLogFolder;
 
   async function open(more: Partial<LogNeeds>): Promise<void> {
     opened.store = await openStore({ folder, clock: systemClock, trace: silent, writeBufferBytes });
@@ -51,6 +53,12 @@ export async function openLogFolder(
   async function reopen(more: Partial<LogNeeds> = {}): Promise<void> {
     await close();
     await open(more);
+  }
+
+  async function reopenAfter(act: () => Promise<void>): Promise<void> {
+    await close();
+    await act();
+    await open({});
   }
 
   async function remove(): Promise<void> {

@@ -18,9 +18,13 @@ async function open(folder: string): Promise<{ store: Store; seenBytes: () => nu
   const store = await openStore({ folder, clock: systemClock, trace, writeBufferBytes: 2 * 1024 * 1024 });
   let seenBytes = 0;
   await store.recover({
-    describe: (batch) => ({ firstOffset: batch.readUInt32BE(0), maxTimestampMs: 0 }),
+    describe: (batch) => {
+      const offset = batch.readUInt32BE(0);
+      return { firstOffset: offset, lastOffset: offset, maxTimestampMs: 0 };
+    },
     visit: (_, batch) => void (seenBytes += batch.length),
-    onLost: () => Promise.resolve(),
+    onGaps: () => Promise.resolve(),
+    onTailLost: () => undefined,
     carry: () => [],
   });
   return { store, seenBytes: () => seenBytes };

@@ -10,8 +10,9 @@ import {
   openStore,
   type BatchWrite,
   type Change,
+  type Described,
+  type Gap,
   type LocatedRange,
-  type Range,
   type Store,
 } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -21,7 +22,7 @@ const SMALL_BUFFER = 64 * 1024;
 
 let folder: string;
 let store: Store;
-let lost: Range[];
+let lost: Gap[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'headwater-store-'));
@@ -34,20 +35,25 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A stand-in for a batch: its first offset and timestamp, then a payload. */
-function fakeBatch(firstOffset: number, bytes = 100): Buffer {
+/** A stand-in for a batch: its first offset, timestamp and last offset, then a payload. */
+function fakeBatch(firstOffset: number, count: number, bytes: number): Buffer {
   const value = Buffer.alloc(bytes, firstOffset & 0xff);
   value.writeDoubleBE(firstOffset, 0);
   value.writeDoubleBE(1000 + firstOffset, 8);
+  value.writeDoubleBE(firstOffset + count - 1, 16);
   return value;
 }
 
-function describe(value: Buffer): { firstOffset: number; maxTimestampMs: number } {
-  return { firstOffset: value.readDoubleBE(0), maxTimestampMs: value.readDoubleBE(8) };
+function describe(value: Buffer): Described {
+  return {
+    firstOffset: value.readDoubleBE(0),
+    maxTimestampMs: value.readDoubleBE(8),
+    lastOffset: value.readDoubleBE(16),
+  };
 }
 
 function batchWrite(partition: number, firstOffset: number, count = 1, bytes = 100): BatchWrite {
-  const value = fakeBatch(firstOffset, bytes);
+  const value = fakeBatch(firstOffset, count, bytes);
   return { partition, firstOffset, lastOffset: firstOffset + count - 1, maxTimestampMs: 1000 + firstOffset, value };
 }
 
@@ -56,7 +62,8 @@ async function open(seen: number[] = []): Promise<Store> {
   await opened.recover({
     describe,
     visit: (_, batch) => seen.push(describe(batch).firstOffset),
-    onLost: async (ranges) => void lost.push(...ranges),
+    onGaps: async (gaps) => void lost.push(...gaps),
+    onTailLost: () => undefined,
     carry: () => [],
   });
   return opened;
@@ -203,16 +210,17 @@ test('a removed segment frees its folder and its ranges, and reads go on behind 
   expect((await store.rangeAt(1, 0))!.firstOffset).toBe(range!.lastOffset + 1);
 });
 
-test('a segment whose files are gone gives an error in our words, and the others go on', async () => {
+test('a segment whose tables are gone is a gap, and reads go on behind it', async () => {
   const end = await fill(2);
   const [oldest] = store.sealed();
+  const [gap] = await store.rangesIn(oldest!.id);
   await store.close();
   const damaged = join(folder, 'segments', oldest!.id.toString(16).padStart(8, '0'));
   for (const name of await readdir(damaged)) if (name.endsWith('.ldb')) await rm(join(damaged, name));
   store = await open();
-  const failed = store.read(1, 0, 1000);
-  await expect(failed).rejects.toThrow(/reading partition 1 from offset 0 on failed/);
-  await failed.catch((error: unknown) => expect(isHeadwaterError(error)).toBe(true));
+  expect((await offsets(1, 0, 1000))[0]).toBe(gap!.lastOffset + 1);
+  expect(lost).toMatchObject([{ partition: 1, firstOffset: 0, lastOffset: gap!.lastOffset }]);
+  expect(store.quarantine().map(({ name }) => name)).toEqual([`${oldest!.id.toString(16).padStart(8, '0')}.1`]);
   expect(await offsets(1, end - 1)).toEqual([end - 1]);
 });
 
@@ -226,7 +234,10 @@ test('a segment whose folder is gone does not hinder the start: reads go on behi
   expect((await offsets(1, gap!.firstOffset - 1)).at(-1)).toBe(gap!.firstOffset - 1);
   expect((await offsets(1, gap!.firstOffset, 1))[0]).toBe(gap!.lastOffset + 1);
   expect((await store.rangeAt(1, gap!.firstOffset))!.firstOffset).toBe(gap!.lastOffset + 1);
-  expect(lost).toEqual([gap]);
+  const { firstOffset, lastOffset } = gap!;
+  expect(lost).toMatchObject([
+    { partition: 1, firstOffset, lastOffset, reason: `segment ${missing.id}: its folder is missing` },
+  ]);
   expect(store.sealed().map(({ id }) => id)).not.toContain(missing.id);
   expect((await offsets(1, end - 1)).at(-1)).toBe(end - 1);
 });

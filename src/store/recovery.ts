@@ -1,0 +1,91 @@
+// What the start makes of the segments' folders: what a crash interrupted is brought to its end, what is missing is told,
+// and what was not sealed is read through. Each of those is checked before LevelDB opens it.
+
+import { rm } from 'node:fs/promises';
+import type { Catalogue } from './catalogue.ts';
+import { surveySegments } from './folder.ts';
+import { dataFilesIn, faultIn } from './inspection.ts';
+import type { Mending } from './mending.ts';
+import { scanSegment, type OpenSegment, type Scanned } from './open-segment.ts';
+import type { Segment } from './segment.ts';
+import type { RecoverHooks } from './store.ts';
+
+export interface RecoveryNeeds {
+  segmentsFolder: string;
+  folderOf: (id: number) => string;
+  openSegment: (id: number) => Promise<Segment>;
+  catalogue: Catalogue;
+  mending: Mending;
+  segmentBytesMax: number;
+  hooks: RecoverHooks;
+}
+
+export interface Recovery {
+  /** Numbers from here on were never used. */
+  nextId: number;
+  /** The segments that were not sealed and hold something, oldest first; each open. */
+  unsealed: AsyncIterable<Scanned>;
+}
+
+export async function recoverSegments(needs: RecoveryNeeds): Promise<Recovery> {
+  const { catalogue } = needs;
+  const ids = await settleFolders(needs);
+  const newest = catalogue.sealed().at(-1);
+  const nextId = 1 + Math.max(0, newest?.id ?? 0, newest?.next ?? 0, ...ids);
+  return { nextId, unsealed: readUnsealed(needs, ids, newest?.next) };
+}
+
+/** Returns the segments that are not sealed. */
+async function settleFolders({ segmentsFolder, catalogue, mending }: RecoveryNeeds): Promise<number[]> {
+  const { rebuilt, missing, removed } = await surveySegments(segmentsFolder, catalogue);
+  for (const id of rebuilt) await mending.finish(id, 'found damaged before the last stop');
+  for (const id of missing) {
+    await mending.addGaps(await catalogue.rangesIn(id), `segment ${id}: its folder is missing`);
+  }
+  for (const id of [...missing, ...removed]) await catalogue.remove(id);
+  return (await surveySegments(segmentsFolder, catalogue)).unsealed;
+}
+
+/** `next` is the one that was begun before the newest sealed one was sealed: it must be there. */
+async function* readUnsealed(
+  needs: RecoveryNeeds,
+  ids: number[],
+  next: number | undefined,
+): AsyncGenerator<Scanned, void, void> {
+  let lostTail = next === undefined || ids.includes(next) ? undefined : `segment ${next}: its folder is missing`;
+  let before: OpenSegment | undefined;
+  for (const id of ids) {
+    // One that was only made ready holds nothing: the one before it was not full.
+    const isWritten = id === next || before === undefined || before.fillBytes >= needs.segmentBytesMax;
+    if (isWritten && (await lacksLog(needs.folderOf(id)))) lostTail = `segment ${id}: its write-ahead log is missing`;
+    const found = await readOne(needs, id);
+    if (found === undefined) {
+      if (id === next) lostTail ??= `segment ${id}: nothing is left of it`;
+      continue;
+    }
+    before = found.open;
+    yield found;
+  }
+  if (lostTail !== undefined) needs.hooks.onTailLost(lostTail);
+}
+
+async function lacksLog(folder: string): Promise<boolean> {
+  return !(await dataFilesIn(folder)).some(({ kind }) => kind === 'log');
+}
+
+/** Undefined, and without its folder, when nothing is in it. */
+async function readOne(needs: RecoveryNeeds, id: number): Promise<Scanned | undefined> {
+  const { folderOf, mending, openSegment, hooks } = needs;
+  const { fault } = await faultIn(folderOf(id), 'whole');
+  if (fault !== undefined && !(await mending.mendUnsealed(id, fault))) return undefined;
+  const found = await scanSegment(await openSegment(id), hooks);
+  if (found === undefined) {
+    await rm(folderOf(id), { recursive: true });
+    return undefined;
+  }
+  await mending.addGaps(found.holes, `segment ${id}: ${fault ?? 'batches are missing'}`);
+  // LevelDB keeps all that was read mapped into memory, for as long as it is open.
+  await found.open.segment.close();
+  found.open.segment = await openSegment(id);
+  return found;
+}

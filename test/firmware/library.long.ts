@@ -1,5 +1,6 @@
 // The C library in firmware-bridge by its own Makefile: vectors and stories on this machine and on three targets in QEMU, warnings of two
-// compilers for six targets, sizes that agree with the README, manifests and builds of its packages, ten minutes of fuzzing.
+// compilers for six targets, sizes that agree with the README, manifests and builds of its packages. Ten minutes of
+// its fuzzer are .ci/run's, beside the suites.
 
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
@@ -78,12 +79,4 @@ test(
     expect((await made('firmware')).match(/\.elf$/gm)).toHaveLength(8);
   },
   MINUTE * 5,
-);
-
-test(
-  'ten minutes of hostile streams do no harm',
-  async () => {
-    expect(await made('fuzz', 'SECONDS=600')).toContain('stat::number_of_executed_units');
-  },
-  MINUTE * 15,
 );

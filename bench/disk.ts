@@ -15,7 +15,7 @@ export interface Disk {
 }
 
 /** Undefined where this user may not mount, or the kernel has no loop devices. */
-export function makeDisk(stand: Stand, name: string, mib: number): Disk | undefined {
+export function makeDisk(stand: Pick<Stand, 'makeFolder' | 'defer'>, name: string, mib: number): Disk | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const image = join(stand.makeFolder('images'), name);
   const folder = stand.makeFolder(`mounted-${name}`);

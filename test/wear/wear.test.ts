@@ -134,7 +134,7 @@ test('the row is written once in 256 MiB, and on a quiet day once an hour', asyn
   const { open, pass, tables } = stand();
   const wear = await open();
   await pass(DAY_MS, 25 * GB);
-  // Each time at the first look beyond: 17 kB for each such row are a 15,000th of what was written.
+  // Each time at the first look beyond.
   expect(tables.writes).toBeGreaterThan(80);
   expect(tables.writes).toBeLessThanOrEqual(Math.ceil((25 * GB) / (256 * 2 ** 20)));
   const busy = tables.writes;

@@ -26,6 +26,9 @@ interface Order {
 /** Payload of a command: what the shortest frame that every device takes has room for. */
 const PAYLOAD_BYTES_MAX = 100;
 
+/** How long a device that begins its session anew is waited for: after a command without an answer it does. */
+const RETURN_MS = 3000;
+
 const STATUS_WORDS: Record<number, string> = {
   1: 'the device does not know this code',
   2: 'the device does not take this payload',
@@ -49,7 +52,7 @@ export function followBridgeCommands(
       const order = orderOf(command);
       if (typeof order === 'string') return { outcome: 'invalid', reason: order };
       const device = needs.find(order.device);
-      if (device?.key() === undefined) {
+      if (device === undefined || !(await device.whenConnected(RETURN_MS))) {
         return { outcome: 'offline', reason: `no device ${order.device} is connected to port ${needs.portName}` };
       }
       if (!device.takesCommands()) return { outcome: 'refused', reason: 'its firmware takes no commands' };

@@ -444,7 +444,10 @@ class Turn {
     const { command } = this.connection!;
     if (command === undefined) return;
     if (this.nowMs >= command.untilMs) {
-      return this.answer(command.id, { kind: 'unanswered', why: 'no answer came in time' });
+      this.answer(command.id, { kind: 'unanswered', why: 'no answer came in time' });
+      // A device that has not heard this number takes no later one: in a new session they begin again.
+      this.disconnect('it did not answer a command');
+      return this.send({ type: 'who', version: BRIDGE_VERSION });
     }
     if (this.nowMs - command.sentAtMs < COMMAND_AGAIN_MS) return;
     this.connect({ command: { ...command, sentAtMs: this.nowMs } });

@@ -54,7 +54,7 @@ async function faultAmong(
 ): Promise<string | undefined> {
   const files = await dataFilesIn(folder);
   if (!files.some(({ kind, number }) => kind === 'log' && number >= live.log)) return 'its write-ahead log is missing';
-  for (const [number, bytes] of live.tables) {
+  for (const [number, { bytes }] of live.tables) {
     const found = files.find((each) => each.kind === 'table' && each.number === number);
     if (found === undefined) return `table ${number} is missing`;
     const fault = await withFile(join(folder, found.name), (file) => faultInTable(file, bytes, depth, pause));

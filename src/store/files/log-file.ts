@@ -129,6 +129,13 @@ export function readBytes(reader: ByteReader): Buffer {
   return reader.buffer.subarray(at, at + length);
 }
 
+const TAG_BYTES = 8;
+
+/** A key of a table without LevelDB's own bytes behind it. */
+export function userKey(internal: Buffer): Buffer {
+  return internal.subarray(0, Math.max(0, internal.length - TAG_BYTES));
+}
+
 /** LevelDB's sequences have 56 bits; what is beyond 2^53-1 is none of ours, and only the order of them counts. */
 function readSequence(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32;

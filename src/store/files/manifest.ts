@@ -10,11 +10,11 @@
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ByteReader, corrupt } from '../../formats/bytes.ts';
-import { readBytes, readLogRecords, type LogFaults } from './log-file.ts';
+import { readBytes, readLogRecords, userKey, type LogFaults } from './log-file.ts';
 
 export interface LiveFiles {
-  /** Size of each table, by its number. */
-  tables: Map<number, number>;
+  /** Size and lowest key of each table, by its number. */
+  tables: Map<number, { bytes: number; smallest: Buffer }>;
   /** The write-ahead log; those before it are in the tables. */
   log: number;
 }
@@ -76,9 +76,10 @@ function applyEdit(live: LiveFiles, record: Buffer): void {
 function readNewFile({ tables }: LiveFiles, reader: ByteReader): void {
   reader.unsignedVarint();
   const number = readNumber(reader);
-  tables.set(number, readNumber(reader));
+  const bytes = readNumber(reader);
+  const smallest = readBytes(reader);
   readBytes(reader);
-  readBytes(reader);
+  tables.set(number, { bytes, smallest: userKey(smallest) });
 }
 
 function readNumber(reader: ByteReader): number {

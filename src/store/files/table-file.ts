@@ -15,7 +15,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { isHeadwaterError } from '../../errors.ts';
 import { ByteReader, corrupt } from '../../formats/bytes.ts';
 import { crc32c } from '../../formats/checksum.ts';
-import { readAt, unmask, type Entry } from './log-file.ts';
+import { readAt, unmask, userKey, type Entry } from './log-file.ts';
 
 const FOOTER_BYTES = 48;
 const TRAILER_BYTES = 5;
@@ -46,7 +46,7 @@ export async function readTableIndex(file: FileHandle): Promise<BlockHandle[]> {
   const block = await readBlock(file, readHandle(reader));
   const handles: BlockHandle[] = [];
   for (const { key, value } of rawEntriesOf(block)) {
-    handles.push({ ...readHandle(new ByteReader(value)), lastKey: keyOf(key) });
+    handles.push({ ...readHandle(new ByteReader(value)), lastKey: userKey(key) });
   }
   return handles;
 }
@@ -162,10 +162,6 @@ function* rawEntriesOf(block: Buffer): Generator<{ key: Buffer; value: Buffer },
     const valueAt = reader.skip(valueBytes);
     yield { key, value: block.subarray(valueAt, valueAt + valueBytes) };
   }
-}
-
-function keyOf(internal: Buffer): Buffer {
-  return internal.subarray(0, Math.max(0, internal.length - TAG_BYTES));
 }
 
 function readHandle(reader: ByteReader): { offset: number; size: number } {

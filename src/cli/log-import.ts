@@ -25,6 +25,8 @@ interface Imported {
   /** That were here already. */
   skipped: number;
   bytes: number;
+  /** Topics whose retention is shorter than what came in is old. */
+  expiring: string[];
 }
 
 /** A partition of the file, and where it goes. */
@@ -32,6 +34,9 @@ interface Target {
   path: string;
   /** What is here already. */
   imported: [number, number][];
+  topic: string;
+  /** What is older than this expires as soon as it is here. */
+  expiresMs: number;
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -42,10 +47,10 @@ export async function importLog(file: string, options: ImportOptions, terminal: 
   try {
     return await withAccess(options, terminal, { isWritten: true }, async (daemon) => {
       const progress = openProgress(terminal, 'imported', (await handle.stat()).size);
-      const found: Imported = { partitions: 0, records: 0, skipped: 0, bytes: 0 };
+      const found: Imported = { partitions: 0, records: 0, skipped: 0, bytes: 0, expiring: [] };
       let isWhole = false;
       try {
-        isWhole = await importFrames(framesOf(handle, progress.add), daemon, options, found, terminal.signal);
+        isWhole = await importFrames(framesOf(handle, progress.add), daemon, options, found, terminal);
       } catch (error) {
         if (terminal.signal.aborted) return EXIT.interrupted;
         if (found.records > 0)
@@ -87,7 +92,7 @@ async function importFrames(
   daemon: Daemon,
   options: ImportOptions,
   found: Imported,
-  signal: AbortSignal,
+  { signal, clock }: Terminal,
 ): Promise<boolean> {
   const targets: Target[] = [];
   let node: string | undefined;
@@ -98,7 +103,8 @@ async function importFrames(
     else if (node === undefined)
       throw new HeadwaterError('FORMAT_CORRUPT', 'this is no export of headwater: it has no head');
     else if (frame.kind === 'partition') {
-      targets.push(await targetOf(daemon, frame.partition, nameFor(frame.partition.topic, node, options.rename)));
+      const topic = nameFor(frame.partition.topic, node, options.rename);
+      targets.push(await targetOf(daemon, frame.partition, topic, clock.wallMs()));
       found.partitions += 1;
     } else {
       const target = targets[frame.number];
@@ -119,10 +125,11 @@ function nameFor(topic: string, node: string, rename: string): string {
 }
 
 /** The partition that is imported into; its topic is made where there is none. */
-async function targetOf(daemon: Daemon, partition: ExportPartition, topic: string): Promise<Target> {
+async function targetOf(daemon: Daemon, partition: ExportPartition, topic: string, nowMs: number): Promise<Target> {
   const { partitions, retentionMs, retentionBytes, topicId } = partition;
-  const has = await partitionsOf(daemon, topic);
-  if (has === undefined) {
+  const found = await settingsOf(daemon, topic);
+  const has = found?.partitions ?? partitions;
+  if (found === undefined) {
     const settings = { name: topic, partitions, retentionMs, retentionBytes };
     await daemon.send('POST', '/topics', JSON.stringify(settings));
   } else if (has <= partition.partition) {
@@ -134,12 +141,16 @@ async function targetOf(daemon: Daemon, partition: ExportPartition, topic: strin
   }
   const path = `${topicPath(topic)}/partitions/${partition.partition}/imports?source=${topicId}`;
   const { imported } = await daemon.getJson<{ imported: [number, number][] }>(path);
-  return { path, imported };
+  const keptMs = found?.retentionMs ?? retentionMs;
+  return { path, imported, topic, expiresMs: keptMs < 0 ? -Infinity : nowMs - keptMs };
 }
 
-async function partitionsOf(daemon: Daemon, topic: string): Promise<number | undefined> {
+async function settingsOf(
+  daemon: Daemon,
+  topic: string,
+): Promise<{ partitions: number; retentionMs: number } | undefined> {
   try {
-    return (await daemon.getJson<{ partitions: number }>(topicPath(topic))).partitions;
+    return await daemon.getJson(topicPath(topic));
   } catch (error) {
     if (isHeadwaterError(error, 'TOPIC_UNKNOWN')) return undefined;
     throw error;
@@ -148,7 +159,7 @@ async function partitionsOf(daemon: Daemon, topic: string): Promise<number | und
 
 async function importBatches(
   daemon: Daemon,
-  { path, imported }: Target,
+  { path, imported, topic, expiresMs }: Target,
   { from, to, batches }: ExportFrame & { kind: 'batches' },
   found: Imported,
 ): Promise<void> {
@@ -156,8 +167,10 @@ async function importBatches(
     for (const batch of splitBatches(batches)) found.skipped += readBatchHeader(batch).recordCount;
     return;
   }
+  const isOld = splitBatches(batches).some((batch) => readBatchHeader(batch).maxTimestampMs < expiresMs);
+  if (isOld && !found.expiring.includes(topic)) found.expiring.push(topic);
   const { text } = await daemon.send('POST', `${path}&from=${from}&to=${to}`, batches, TYPE);
-  const { records, skipped, bytes } = JSON.parse(text) as Omit<Imported, 'partitions'>;
+  const { records, skipped, bytes } = JSON.parse(text) as Imported;
   found.records += records;
   found.skipped += skipped;
   found.bytes += bytes;
@@ -170,11 +183,14 @@ function report(
   { output }: ImportOptions,
   { out, err }: Terminal,
 ): void {
-  const { partitions, records, skipped, bytes } = found;
+  const { partitions, records, skipped, bytes, expiring } = found;
   if (output === 'json') out.write(`${JSON.stringify({ file, isWhole, ...found })}\n`);
   else {
     const before = skipped === 0 ? '' : `; ${skipped} were here already`;
     out.write(`${file}: ${records} records, ${formatAmount(bytes)}, ${partitions} partitions${before}\n`);
+  }
+  for (const topic of expiring) {
+    err.write(`records of ${topic} are older than its retention and go soon: raise topics.${topic}.retention\n`);
   }
   if (!isWhole)
     err.write(`${file} is cut: what stands before the cut is here. Copy it again and repeat, nothing is doubled\n`);

@@ -288,6 +288,17 @@ describe('export and import', () => {
     );
   });
 
+  test('records that are older than the retention here are told of: they would go soon', async () => {
+    const site = await readings();
+    await site.cli(`log export ${path('a.hwx')}`);
+    const town = await openSite('town');
+    // They are of 2023.
+    await town.open.log.createTopic('readings', { partitions: 2, retentionMs: 86_400_000 });
+    const { code, err } = await town.cli(`log import ${path('a.hwx')}`);
+    expect([code, err]).toEqual([0, expect.stringContaining('raise topics.readings.retention')]);
+    expect((await town.cli(`log import ${path('a.hwx')}`)).err).toBe('');
+  });
+
   test('as JSON lines, for produce', async () => {
     const site = await readings();
     expect((await site.cli(`log export ${path('a.jsonl')} readings -f jsonl`)).code).toBe(0);

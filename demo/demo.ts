@@ -6,6 +6,7 @@
 //   npm run demo -- --kafka 127.0.0.1:9092
 
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -27,6 +28,7 @@ const READINGS_PER_SECOND = 100;
 const LINES_PER_SECOND = 20;
 const DRAIN_MS_MAX = 120_000;
 const ANSWER_MS_MAX = 5000;
+const INTERRUPTED = 130;
 
 const values = options();
 if (values.help === true) {
@@ -37,6 +39,7 @@ if (values.help === true) {
 }
 
 if (values.kafka !== undefined) await expectAnswer(values.kafka);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(INTERRUPTED));
 
 const folder = await mkdtemp(join(tmpdir(), 'headwater-demo-'));
 const nodeName = `edge-${folder.slice(-6)}`;
@@ -44,6 +47,7 @@ const trace = createTrace({ level: 'error' });
 let exitCode = 1;
 await using cleanup = new AsyncDisposableStack();
 cleanup.defer(() => rm(folder, { recursive: true, force: true }));
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 
 const dc = values.kafka === undefined ? await createNode('dc', folder) : undefined;
 await dc?.start();

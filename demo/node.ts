@@ -40,6 +40,8 @@ export async function createNode(name: string, folder: string, settings: Record<
   await writeFile(file, JSON.stringify(config, null, 2));
   const output = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
   let child: ChildProcess | undefined;
+  // A demo that is interrupted leaves nothing behind.
+  process.once('exit', () => child?.kill('SIGKILL'));
 
   function status(): Promise<Status | undefined> {
     return new Promise((resolve) => {

@@ -28,18 +28,29 @@ export function openMqttSensor(name: string, port: number, perSecond: number): S
   // A broker that is away is what this is about; the client tries again by itself.
   client.on('error', () => undefined);
 
-  const stopTicking = pace(perSecond, () => {
-    if (counts.published - counts.acknowledged >= WINDOW) return;
-    const reading = JSON.stringify({
-      sensor: name,
-      n: counts.published,
-      celsius: celsiusAt(counts.published),
-      ok: true,
-    });
-    counts.published += 1;
+  // MQTT.js gives back what it was handed while it sent again what was under way, if the connection ends meanwhile. That
+  // never left, so it goes before all that comes later.
+  let givenBack: number[] = [];
+
+  function publish(n: number): void {
+    const reading = JSON.stringify({ sensor: name, n, celsius: celsiusAt(n), ok: true });
     client.publish(`plant/${name}`, reading, { qos: 2 }, (error) => {
       if (error === null || error === undefined) counts.acknowledged += 1;
+      else givenBack.push(n);
     });
+  }
+
+  function publishAgain(): void {
+    const again = givenBack;
+    givenBack = [];
+    for (const n of again) publish(n);
+  }
+
+  const stopTicking = pace(perSecond, () => {
+    publishAgain();
+    if (counts.published - counts.acknowledged >= WINDOW) return;
+    counts.published += 1;
+    publish(counts.published - 1);
   });
 
   return {
@@ -47,7 +58,10 @@ export function openMqttSensor(name: string, port: number, perSecond: number): S
     counts,
     async stop() {
       stopTicking();
-      while (counts.acknowledged < counts.published) await new Promise((resolve) => setTimeout(resolve, 50));
+      while (counts.acknowledged < counts.published) {
+        publishAgain();
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
       await client.endAsync();
     },
   };

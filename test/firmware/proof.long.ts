@@ -4,7 +4,7 @@
 // told as gaps, to the reading.
 //
 //   QEMU -- noise -- pty -- headwater --+-- mirror -- Apache Kafka -- kcat
-//                                       +-- MQTT -- mosquitto_sub, QoS 2 and QoS 1
+//                                       +-- MQTT -- the npm client with QoS 2, mosquitto_sub with QoS 1
 //
 // Each reading has its number in it, given by the program: by the ring, or by a counter that survives resets.
 // ROUNDS=50 for the long form; HEADWATER_SEED=N repeats the faults.
@@ -23,10 +23,11 @@ import { elfOf, makePrograms, openBoard, uidOf, type Board, type Machine, type P
 import { startKafka, type Kafka } from '../parts/kafka.ts';
 import { readTopic } from '../parts/kcat.ts';
 import { expectSame } from '../parts/ledger.ts';
-import { subscribe, type MqttSubscriber } from '../parts/mosquitto.ts';
+
 import { openPty, type Pty } from '../parts/pty.ts';
 import type { Noise } from '../parts/serial-noise.ts';
 import { openRelay, type SerialRelay } from '../parts/serial-relay.ts';
+import { subscribeAtLeastOnce, subscribeOnce, type MqttSubscriber } from '../parts/subscriber.ts';
 import { pause, until } from '../parts/until.ts';
 
 /** Resets of each board, and kills of headwater. */
@@ -92,7 +93,8 @@ async function startNode(): Promise<void> {
   const client = await connectAsync(`mqtt://127.0.0.1:${appliance.mqttPort}`);
   await client.publishAsync('plant/ready', '{"n":0}', { qos: 1, retain: true });
   await client.endAsync();
-  for (const qos of [2, 1] as const) subscribers.push(subscribe(appliance.mqttPort, `qos-${qos}`, 'plant/#', qos));
+  subscribers.push(await subscribeOnce(appliance.mqttPort, 'qos-2', 'plant/#'));
+  subscribers.push(subscribeAtLeastOnce(appliance.mqttPort, 'qos-1', 'plant/#'));
   await until('both have subscribed', () => subscribers.every(({ messages }) => messages.length > 0));
 }
 

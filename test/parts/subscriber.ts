@@ -1,7 +1,10 @@
-// A real MQTT subscriber: mosquitto_sub with a persistent session, which connects again by itself when the broker is away.
+// Real MQTT subscribers with persistent sessions, which connect again by themselves when the broker is away: mosquitto_sub,
+// and the npm client. With QoS 2 only the latter: libmosquitto keeps a PUBLISH that is repeated after a reconnect beside the
+// first one, and shows it in the place of a later message with the same id (mosquitto's issues 1450 and 1751).
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connectAsync } from 'mqtt';
 
 export interface MqttSubscriber {
   /** What came, in order. */
@@ -15,9 +18,19 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** Subscribes; it is connected when the broker's status says so. The broker must be there. */
-export function subscribe(port: number, clientId: string, filter: string, qos: 0 | 1 | 2): MqttSubscriber {
-  const session = ['-i', clientId, '-c', '-q', String(qos)];
+/** The npm client with QoS 2; it has subscribed on return. The broker must be there. */
+export async function subscribeOnce(port: number, clientId: string, filter: string): Promise<MqttSubscriber> {
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId, clean: false, reconnectPeriod: 200 });
+  const messages: MqttSubscriber['messages'] = [];
+  client.on('message', (topic, payload) => void messages.push({ topic, payload: String(payload) }));
+  client.on('error', () => undefined);
+  await client.subscribeAsync(filter, { qos: 2 });
+  return { messages, stop: () => client.endAsync(true) };
+}
+
+/** mosquitto_sub with QoS 1; whoever wants to know when it has subscribed retains a message. The broker must be there. */
+export function subscribeAtLeastOnce(port: number, clientId: string, filter: string): MqttSubscriber {
+  const session = ['-i', clientId, '-c', '-q', '1'];
   // One line a message: the payload must have no line feed.
   const args = ['-h', '127.0.0.1', '-p', String(port), ...session, '-t', filter, '-F', '%t %p'];
   const child = spawn('mosquitto_sub', args, { stdio: ['ignore', 'pipe', 'pipe'] });

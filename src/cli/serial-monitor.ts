@@ -20,6 +20,8 @@ interface Line {
   hex?: string;
   topic?: string;
   keyHex?: string | null;
+  way?: string;
+  words?: string;
   state?: string;
   reason?: string;
   events?: number;
@@ -27,7 +29,7 @@ interface Line {
 
 const WAIT_MS = 10_000;
 const BYTES_A_ROW = 16;
-const MARKS: Record<string, string> = { received: '<', sent: '>', record: '=', state: '*', missed: '!' };
+const MARKS: Record<string, string> = { received: '<', sent: '>', frame: '#', record: '=', state: '*', missed: '!' };
 
 export async function monitorSerial(given: string, options: MonitorOptions, terminal: Terminal): Promise<number> {
   const { signal, clock } = terminal;
@@ -82,10 +84,11 @@ function linesOf({ events, missed }: EventsPage): Line[] {
   return lines;
 }
 
-function render({ at, kind, bytes = 0, hex, topic, keyHex, state, reason, events }: Line): string {
+function render({ at, kind, bytes = 0, hex, topic, keyHex, way, words, state, reason, events }: Line): string {
   const time = at === undefined ? ''.padEnd(12) : new Date(at).toISOString().slice(11, 23);
   const head = `${time} ${MARKS[kind] ?? kind} `;
   if (kind === 'missed') return `${head}${events} events were missed here: the port is faster than this terminal\n`;
+  if (kind === 'frame') return `${head}${MARKS[way ?? '']} ${visible(Buffer.from(words ?? ''))}\n`;
   if (hex === undefined) return `${head}${state}${reason === undefined ? '' : `: ${reason}`}\n`;
   const data = Buffer.from(hex, 'hex');
   const rest = bytes > data.length ? `${head}... ${bytes - data.length} more bytes\n` : '';

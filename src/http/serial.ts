@@ -3,6 +3,7 @@
 //   GET  /serial/:port/events?from=N&wait=MS   JSON lines, as soon as there are any; `headwater-next` is the next N
 //     {"at": ms, "kind": "received" or "sent", "bytes": 5, "hex": "68656c6c6f"}
 //     {"at": ms, "kind": "record", "topic": "boiler", "keyHex": null, "bytes": 5, "hex": "68656c6c6f"}
+//     {"at": ms, "kind": "frame", "way": "received" or "sent", "words": "PING"}
 //     {"at": ms, "kind": "state", "state": "lost", "reason": "the device has gone"}
 //     {"kind": "missed", "events": 12}
 //   POST /serial/:port/send                    {"hex": "70696e67"}
@@ -33,6 +34,8 @@ interface SerialEvent {
   data?: Buffer;
   topic?: string;
   key?: Buffer | null;
+  way?: string;
+  words?: string;
   state?: string;
   reason?: string;
 }
@@ -60,7 +63,9 @@ export async function sendToPort(ports: SerialPorts, { params, request }: Exchan
   return json(200, { sent: hex.length / 2 });
 }
 
-function lineOf({ atMs, kind, bytes, data, topic, key, state, reason }: SerialEvent): Record<string, unknown> {
+function lineOf(event: SerialEvent): Record<string, unknown> {
+  const { atMs, kind, bytes, data, topic, key, way, words, state, reason } = event;
+  if (kind === 'frame') return { at: atMs, kind, way, words };
   if (data === undefined) return { at: atMs, kind, state, ...(reason !== undefined && { reason }) };
   const record = kind === 'record' ? { topic, keyHex: key?.toString('hex') ?? null } : {};
   return { at: atMs, kind, ...record, bytes, hex: data.toString('hex') };

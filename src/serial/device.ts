@@ -93,6 +93,7 @@ export function openDevice(needs: DeviceNeeds): Device {
       return isPaused;
     },
     write,
+    showFrame,
     follow: needs.follow,
     deviceMemory: needs.deviceMemory,
   });
@@ -134,6 +135,10 @@ export function openDevice(needs: DeviceNeeds): Device {
     sent += data.length;
     if (monitor.isOn()) monitor.add({ atMs: clock.wallMs(), kind: 'sent', data });
     return true;
+  }
+
+  function showFrame(way: 'received' | 'sent', words: () => string): void {
+    if (monitor.isOn()) monitor.add({ atMs: clock.wallMs(), kind: 'frame', way, words: words() });
   }
 
   function send(data: Buffer): string | undefined {

@@ -64,6 +64,8 @@ export interface FramingNeeds {
    * taken, as the port is not open or more than OUTPUT_BYTES_MAX would wait; drained() tells when there is room again.
    */
   write(bytes: Buffer): boolean;
+  /** A frame came or is sent: for whoever looks on at the port. `words` is called only if somebody does. Undefined only in tests. */
+  showFrame?(way: 'received' | 'sent', words: () => string): void;
   /** How to get the commands of a topic, see commands.ts. Stop following in stop(). Undefined only in tests. */
   follow?: FollowCommands | undefined;
   /** What is remembered of bridge devices. Undefined only in tests. */

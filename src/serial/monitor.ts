@@ -4,14 +4,17 @@
 
 import type { Clock, Timer } from '../clock.ts';
 
-/** What happened: bytes came or were sent, a record was made of some (with topic and key), or the state changed. */
+/** What happened: bytes came or were sent, a frame of a protocol was among them, a record was made of some (with topic and key), or the state changed. */
 export interface PortEvent {
   /** Wall clock. */
   atMs: number;
-  kind: 'received' | 'sent' | 'record' | 'state';
+  kind: 'received' | 'sent' | 'frame' | 'record' | 'state';
   data?: Buffer;
   topic?: string;
   key?: Buffer | null;
+  /** Of a frame: which way it goes, and what it says. */
+  way?: 'received' | 'sent';
+  words?: string;
   state?: string;
   reason?: string;
 }
@@ -103,6 +106,6 @@ export function createMonitor(clock: Clock): Monitor {
   return { isOn: () => lease !== undefined, add, read, close: off };
 }
 
-function costOf(event: { data?: Buffer }): number {
-  return EVENT_OVERHEAD_BYTES + (event.data?.length ?? 0);
+function costOf(event: { data?: Buffer; words?: string }): number {
+  return EVENT_OVERHEAD_BYTES + (event.data?.length ?? 0) + (event.words?.length ?? 0);
 }

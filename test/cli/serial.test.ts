@@ -79,6 +79,22 @@ test('as JSON, and by the path of its device; what is sent is shown, too', async
   });
 });
 
+test('a frame of a protocol is shown in words, with nothing that a terminal would act on', async () => {
+  const words = 'CHANNEL 0 is le\u009bvel';
+  const page = {
+    events: [{ atMs: 0, kind: 'frame' as const, way: 'sent' as const, words, bytes: 0 }],
+    missed: 0,
+    next: 1,
+  };
+  serial.events = () => Promise.resolve(page);
+  const { out } = await monitor(
+    ['boiler'],
+    () => undefined,
+    (text) => text.includes('#'),
+  );
+  expect(out.split('\n')[0]).toBe('00:00:00.000 # > CHANNEL 0 is le\\x9bvel');
+});
+
 test('bytes are sent through the node, as text with escapes or as hex', async () => {
   expect(await cli(['send', 'boiler', 'status?\\r\\n°\\x00\\\\'])).toEqual({ code: 0, out: '', err: '' });
   expect(ports.sent(PATH)).toEqual(Buffer.concat([Buffer.from('status?\r\n°'), Buffer.from([0, 0x5c])]));

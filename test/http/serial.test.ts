@@ -29,6 +29,7 @@ test('events are JSON lines, with the number to go on from', async () => {
     { atMs: 1, kind: 'received', data, bytes: 2 },
     { atMs: 2, kind: 'record', topic: 't', key: Buffer.from('k'), data, bytes: 9000 },
     { atMs: 3, kind: 'record', topic: 't', key: null, data, bytes: 2 },
+    { atMs: 4, kind: 'frame', bytes: 0, way: 'sent', words: 'PING' },
     { atMs: 4, kind: 'state', bytes: 0, state: 'lost', reason: 'gone' },
   ];
   const { ask, asked } = await open({ missed: 3, events });
@@ -41,6 +42,7 @@ test('events are JSON lines, with the number to go on from', async () => {
     { at: 1, kind: 'received', bytes: 2, hex: '6869' },
     { at: 2, kind: 'record', topic: 't', keyHex: '6b', bytes: 9000, hex: '6869' },
     { at: 3, kind: 'record', topic: 't', keyHex: null, bytes: 2, hex: '6869' },
+    { at: 4, kind: 'frame', way: 'sent', words: 'PING' },
     { at: 4, kind: 'state', state: 'lost', reason: 'gone' },
   ]);
   expect((await ask('/serial/a/events?from=x')).status).toBe(400);

@@ -20,6 +20,7 @@ import type { Framing, FramingNeeds, FramingStatus } from '../framing.ts';
 import { watchSilence } from '../silence.ts';
 import { followBridgeCommands, type BridgeCommandsConfig } from './commands.ts';
 import { openBridgeDevice, wallTime, type BridgeDevice, type BridgeDeviceStatus } from './device.ts';
+import { frameWords } from './frame-words.ts';
 import type { DeviceMemory } from './memory.ts';
 import type { Limits } from './session-words.ts';
 import { welcomeOf } from './session.ts';
@@ -105,6 +106,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
     }
     counts.frames += 1;
     const { frame, isFinal, address = 0 } = decoded;
+    show('received', address, frame);
     if (frame.type === 'hello') hello(frame, address);
     else present.get(address)?.apply({ kind: 'frame', frame, random, wall: wallTime(clock) });
     turns?.heard(address, frame, isFinal);
@@ -184,9 +186,15 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
     return [...present.values()].find((device) => device.name === name || device.uid === name);
   }
 
+  function show(way: 'received' | 'sent', address: number, frame: Frame): void {
+    const at = config.addresses === undefined ? '' : `${address}: `;
+    needs.showFrame?.(way, () => at + frameWords(frame, present.get(address)?.channels()));
+  }
+
   function send(address: number, frame: Frame, key: number): void {
-    if (turns !== undefined) turns.queue(address, frame, key);
-    else if (!needs.write(encodeFrame({ frame, isFinal: false }, key))) counts.unsent += 1;
+    if (turns !== undefined) return turns.queue(address, frame, key);
+    if (!needs.write(encodeFrame({ frame, isFinal: false }, key))) counts.unsent += 1;
+    else show('sent', address, frame);
   }
 
   function sayWho(): void {
@@ -240,7 +248,15 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
         return;
       }
       const { addresses, baud, slackMs } = config;
-      turns = createTurns({ addresses, baud, slackMs, lastWord, write: needs.write, clock });
+      turns = createTurns({
+        addresses,
+        baud,
+        slackMs,
+        lastWord,
+        write: needs.write,
+        onSent: show.bind(undefined, 'sent'),
+        clock,
+      });
       turns.start();
     },
     chunk(bytes) {

@@ -47,6 +47,8 @@ export interface BridgeDevice {
   readonly name: string;
   /** The session's key; undefined while there is none. */
   key(): number | undefined;
+  /** Names of the channels that it has given in this session; undefined while there is none. */
+  channels(): ReadonlyMap<number, string> | undefined;
   apply(input: Input): void;
   /** What is to be said of its records right now; there is a session. */
   acknowledgement(): Frame;
@@ -342,6 +344,7 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     uid,
     name,
     key: () => session.connection?.key,
+    channels: () => session.connection?.channels,
     apply,
     acknowledgement() {
       const turn = step(session, { kind: 'window' }, needs.limits(), clock.monotonicMs());

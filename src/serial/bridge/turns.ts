@@ -27,6 +27,8 @@ export interface TurnsNeeds {
   /** The frame that ends the host's part of a turn: ACK for a device that has a session, WHO for one that has none. */
   lastWord(address: number): { frame: Frame; key: number };
   write(bytes: Buffer): boolean;
+  /** A frame has been written. */
+  onSent(address: number, frame: Frame): void;
   clock: Clock;
 }
 
@@ -69,6 +71,7 @@ export function createTurns(needs: TurnsNeeds): Turns {
     isAnswered = false;
     const sendingMs = (bytes.length * BITS_PER_BYTE * 1000) / needs.baud;
     if (!needs.write(bytes)) return end('silent');
+    for (const { frame } of [...waiting, last]) needs.onSent(address, frame);
     listenFor(sendingMs + ANSWER_MS + slackMs);
   }
 

@@ -350,6 +350,26 @@ test('the status and the metrics tell of each device what came from it, what is 
   });
 });
 
+test('who looks on at the port is shown the frames, too', async () => {
+  const at = await bench();
+  const look = async (from?: number) => at.serial.events('ttyUSB0', from, 0, new AbortController().signal);
+  const { next } = await look();
+  const device = new Player(at);
+  device.connects();
+  device.data(0, 'a', 'b');
+  const { events } = await look(next);
+  const frames = events.filter(({ kind }) => kind === 'frame').map(({ way, words }) => `${way} ${words}`);
+  expect(frames.map((line) => line.replace(/[0-9a-f]{8}/, 'E'))).toEqual([
+    'received HELLO from 6162 test 1: no epoch, 0 waiting',
+    'sent WELCOME take this epoch, epoch E',
+    'received HELLO from 6162 test 1: epoch E, 0 to 0 waiting',
+    'sent WELCOME go on from 0, window 255, epoch E',
+    'sent TIME 1: 2027-01-15T08:00:00.000Z, within 1000 ms',
+    'received CHANNEL 0 is level',
+    'received DATA 0: level, 1 byte at 0 ms; level, 1 byte at 0 ms',
+  ]);
+});
+
 test('a record of an earlier boot has its time, when that boot is known, also after a restart of the host', async () => {
   const before = await bench();
   const device = new Player(before, { boot: 5, epoch: 7 });

@@ -23,7 +23,7 @@ def say_partitions(name, partitions):
 
 
 def run_confluent():
-    from confluent_kafka import Consumer
+    from confluent_kafka import Consumer, KafkaException
 
     stopping = False
 
@@ -57,7 +57,10 @@ def run_confluent():
                 raise RuntimeError(message.error())
             say("record_data", value=message.value().decode(), partition=message.partition(), offset=message.offset())
         if messages:
-            consumer.commit(asynchronous=False)
+            try:
+                consumer.commit(asynchronous=False)
+            except KafkaException as error:  # It is no member any more: what was read comes again, to somebody.
+                say("commit_failed", error=str(error))
     consumer.close()
 
 

@@ -50,6 +50,7 @@ export interface BridgeConfig {
 const ACK_MS = 200;
 const TEXT_IDLE_MS = 250;
 const WHO_MS = 1000;
+const LATELY_MS = 5000;
 /** Devices of one port in its status: those on the line, and as many that were here since the start. */
 const DEVICES_MAX = 64;
 
@@ -67,6 +68,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
   let timerAtMs = Infinity;
   let whoAtMs = -Infinity;
   let isOpen = false;
+  let openedAtMs = clock.monotonicMs();
   const counts = { frames: 0, bad: 0, dropped: 0, unsent: 0 };
 
   const sections = createSections({
@@ -91,7 +93,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
   const following =
     config.commands === undefined
       ? undefined
-      : followBridgeCommands(config.commands, { portName, follow: needs.follow, find });
+      : followBridgeCommands(config.commands, { portName, follow: needs.follow, find, isExpected, clock });
 
   function limits(): Limits {
     return { window: needs.isFull() ? 0 : config.window, ackMs: ACK_MS, isReady: isOpen };
@@ -197,6 +199,11 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
     else show('sent', address, frame);
   }
 
+  /** Whether a device without a session may be about to begin one: it spoke lately, or nobody had the time to. */
+  function isExpected(device: BridgeDevice | undefined): boolean {
+    return clock.monotonicMs() - openedAtMs < LATELY_MS || (device !== undefined && device.heardMs() < LATELY_MS);
+  }
+
   function sayWho(): void {
     if (clock.monotonicMs() - whoAtMs < WHO_MS) return;
     whoAtMs = clock.monotonicMs();
@@ -242,6 +249,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
     pacesItself: true,
     opened() {
       isOpen = true;
+      openedAtMs = clock.monotonicMs();
       if (config.addresses === undefined) {
         whoAtMs = -Infinity;
         sayWho();

@@ -2,6 +2,7 @@
 // commands/ gives each at most once and writes the answer; the session sends it at most once to a device that executes it
 // at most once. So nothing is executed twice, whatever is killed or lost.
 
+import type { Clock } from '../../clock.ts';
 import type { Command, FollowCommands, Following, Outcome } from '../../commands/commands.ts';
 import type { BridgeDevice } from './device.ts';
 import type { CommandOutcome } from './session-words.ts';
@@ -15,6 +16,16 @@ export interface BridgeCommandsConfig {
   timeoutMs: number;
 }
 
+export interface BridgeCommandsNeeds {
+  portName: string;
+  follow: FollowCommands | undefined;
+  /** A device that is on the line, with a session or without. */
+  find(name: string): BridgeDevice | undefined;
+  /** Whether it, or one that is not there, may be about to begin a session. */
+  isExpected(device: BridgeDevice | undefined): boolean;
+  clock: Clock;
+}
+
 /** What a command asks for. */
 interface Order {
   id: unknown;
@@ -26,8 +37,9 @@ interface Order {
 /** Payload of a command: what the shortest frame that every device takes has room for. */
 const PAYLOAD_BYTES_MAX = 100;
 
-/** How long a device that begins its session anew is waited for: after a command without an answer it does. */
+/** How long a device is waited for that begins its session: at a start, and after a command without an answer. */
 const RETURN_MS = 3000;
+const LOOK_MS = 50;
 
 const STATUS_WORDS: Record<number, string> = {
   1: 'the device does not know this code',
@@ -35,10 +47,19 @@ const STATUS_WORDS: Record<number, string> = {
   3: 'the device failed to do it',
 };
 
-export function followBridgeCommands(
-  config: BridgeCommandsConfig,
-  needs: { portName: string; follow: FollowCommands | undefined; find: (name: string) => BridgeDevice | undefined },
-): Following | undefined {
+export function followBridgeCommands(config: BridgeCommandsConfig, needs: BridgeCommandsNeeds): Following | undefined {
+  /** The device, once it has a session; undefined for one that is not there. */
+  async function connected(name: string): Promise<BridgeDevice | undefined> {
+    const { clock } = needs;
+    const endMs = clock.monotonicMs() + RETURN_MS;
+    for (;;) {
+      const device = needs.find(name);
+      if (device?.key() !== undefined) return device;
+      if (clock.monotonicMs() >= endMs || !needs.isExpected(device)) return undefined;
+      await clock.sleep(LOOK_MS);
+    }
+  }
+
   return needs.follow?.({
     name: `serial/${needs.portName}`,
     topic: config.topic,
@@ -51,8 +72,8 @@ export function followBridgeCommands(
     async run(command) {
       const order = orderOf(command);
       if (typeof order === 'string') return { outcome: 'invalid', reason: order };
-      const device = needs.find(order.device);
-      if (device === undefined || !(await device.whenConnected(RETURN_MS))) {
+      const device = await connected(order.device);
+      if (device === undefined) {
         return { outcome: 'offline', reason: `no device ${order.device} is connected to port ${needs.portName}` };
       }
       if (!device.takesCommands()) return { outcome: 'refused', reason: 'its firmware takes no commands' };

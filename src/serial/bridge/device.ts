@@ -57,8 +57,8 @@ export interface BridgeDevice {
   /** Sends a command and resolves with what came of it. */
   command(code: number, payload: Buffer, timeoutMs: number): Promise<CommandOutcome>;
   takesCommands(): boolean;
-  /** True once there is a session; false if there is none within `withinMs`, at once for a device that was not heard lately. */
-  whenConnected(withinMs: number): Promise<boolean>;
+  /** Since when it was not heard. */
+  heardMs(): number;
   /** True when all that was taken is on the card: another port may have the device. */
   isSettled(): boolean;
   remembered(): Remembered | undefined;
@@ -91,8 +91,6 @@ const REASONS: Record<GapReason, string> = {
   unknown: 'the device began anew and does not know what it lost',
 };
 
-/** A device that was heard so lately may be about to begin a session anew. */
-const LATELY_MS = 5000;
 /** A wall clock before this was never set. */
 const PLAUSIBLE_MS = Date.UTC(2025, 0, 1);
 const CLOCK_UNKNOWN = 0xffff;
@@ -113,7 +111,6 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   let resting: { frame: Frame; key: number } | undefined;
   let keeping: Memory | undefined;
   let isKeeping = false;
-  const awaiting: (() => void)[] = [];
   let pending: ((outcome: CommandOutcome) => void) | undefined;
   const markName = markKey(uid);
   const keys = new Map<string, Buffer>();
@@ -174,7 +171,6 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
 
   function connected(firmwareName: string, version: string): void {
     counts.sessions += 1;
-    for (const tell of awaiting.splice(0)) tell();
     firmware = `${firmwareName} ${version}`.trim();
     // The clock may be another one: a reset sets it to 0.
     clockMap = EMPTY_CLOCK_MAP;
@@ -305,16 +301,6 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     });
   }
 
-  async function whenConnected(withinMs: number): Promise<boolean> {
-    const isHere = (): boolean => session.connection !== undefined;
-    if (isHere() || clock.monotonicMs() - heardAtMs > LATELY_MS) return isHere();
-    const over = new AbortController();
-    const connecting = new Promise<void>((resolve) => void awaiting.push(resolve));
-    await Promise.race([connecting, clock.sleep(withinMs, over.signal)]);
-    over.abort();
-    return isHere();
-  }
-
   function remembered(): Remembered | undefined {
     const { memory } = session;
     return memory === undefined ? undefined : { memory, seenAtMs: clock.wallMs(), boots };
@@ -355,7 +341,7 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     },
     dueAtMs: () => dueAtMs(session),
     command,
-    whenConnected,
+    heardMs: () => clock.monotonicMs() - heardAtMs,
     takesCommands: () => session.connection?.hello.takesCommands === true,
     isSettled,
     remembered,

@@ -10,6 +10,8 @@ import { fakeClock, type FakeClock } from '../../fakes/clock.ts';
 import { HELLO } from './session-words.ts';
 
 interface Bench {
+  /** It is on the line. */
+  isThere: boolean;
   clock: FakeClock;
   device: BridgeDevice;
   sent: Frame[];
@@ -35,12 +37,15 @@ function bench(): Bench {
     clock,
     trace: createTrace({ write: () => undefined }),
   });
+  const made = { isThere: true } as Bench;
   let order: CommandOrder | undefined;
   followBridgeCommands(
     { topic: 'orders', resultTopic: 'answers', ageMaxMs: 60_000, timeoutMs: 1000 },
     {
       portName: 'ttyUSB0',
-      find: () => device,
+      find: () => (made.isThere ? device : undefined),
+      isExpected: () => !made.isThere || device.heardMs() < 5000,
+      clock,
       follow(asked) {
         order = asked;
         return undefined as never;
@@ -48,13 +53,13 @@ function bench(): Bench {
     },
   );
   const value = Buffer.from('{"device": "relay", "code": 1}');
-  return {
+  return Object.assign(made, {
     clock,
     device,
     sent,
-    says: (frame) => device.apply({ kind: 'frame', frame, random: () => 0.5, wall: wallTime(clock) }),
+    says: (frame: Frame) => device.apply({ kind: 'frame', frame, random: () => 0.5, wall: wallTime(clock) }),
     run: () => order!.run({ value } as Command),
-  };
+  } satisfies Partial<Bench>);
 }
 
 /** Time passes with the ticks that are due. */
@@ -92,4 +97,16 @@ test('a device that does not come back, or was not heard for long, is offline', 
   expect(await second).toMatchObject({ outcome: 'offline' });
   await wait(at, 5000);
   expect(await at.run()).toMatchObject({ outcome: 'offline' });
+});
+
+test('a command that is read at a start waits for its device', async () => {
+  const at = bench();
+  at.isThere = false;
+  const first = at.run();
+  await wait(at, 1000);
+  at.isThere = true;
+  at.says({ ...HELLO, epoch: 7 });
+  await wait(at, 200);
+  at.says({ type: 'answer', id: 1, status: 0, payload: Buffer.alloc(0) });
+  expect(await first).toMatchObject({ outcome: 'done' });
 });

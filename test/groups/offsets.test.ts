@@ -1,9 +1,16 @@
 // What groups commit, on a real log: durable, read back, bounded, forgotten with its topic, and without a write where
 // nothing changes. And when it expires, by a clock that the test moves.
 
+import { readFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { encodeBatch } from '../../src/formats/batch.ts';
-import { openGroups, type Groups, type GroupsNeeds } from '../../src/groups/groups.ts';
+import {
+  DEFAULT_GROUPS_LIMITS,
+  DEFAULT_GROUP_SETTINGS,
+  openGroups,
+  type Groups,
+  type GroupsNeeds,
+} from '../../src/groups/groups.ts';
 import type { Speaker } from '../../src/groups/state.ts';
 import { fakeClock, type FakeClock } from '../fakes/clock.ts';
 import { openLogFolder, silent, upTo, type OpenLogFolder } from '../log/open-log.ts';
@@ -285,4 +292,15 @@ test('after a close everything that waits is answered, and nothing more is taken
   expect(await waiting).toMatchObject({ errorCode: 16 });
   expect(await join(opened.groups, 'g')).toMatchObject({ errorCode: 16 });
   expect(opened.groups.heartbeat('g', { memberId: 'm-g', instanceId: null, generation: 0 })).toBe(16);
+});
+
+test('docs/kafka.md tells the limits as they are', () => {
+  const text = readFileSync(new URL('../../docs/kafka.md', import.meta.url), 'utf8');
+  const { groupsMax, membersMax, memberBytesMax, offsetBytesMax } = DEFAULT_GROUPS_LIMITS;
+  const thousands = (count: number): string => count.toLocaleString('en');
+  const mib = (bytes: number): string => `${bytes / 2 ** 20} MiB`;
+  expect(text).toContain(`| groups | ${thousands(groupsMax)} |`);
+  expect(text).toContain(`| \`group.max.size\`, ${thousands(DEFAULT_GROUP_SETTINGS.sizeMax)} |`);
+  expect(text).toContain(`| ${thousands(membersMax)}; ${mib(memberBytesMax)} |`);
+  expect(text).toContain(`| ${mib(offsetBytesMax)}, about`);
 });

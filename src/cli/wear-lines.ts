@@ -8,17 +8,20 @@ type Wear = ReturnType<Headwater['status']>['wear'];
 /** Beyond this nobody's card is left, whatever the numbers say. */
 const YEARS_MAX = 100;
 
-export function wearLines({ commit, card, recent, yearsLeft }: Wear): string[] {
+export function wearLines({ commit, card, total, recent, yearsLeft }: Wear): string[] {
   const { intervalMs, bytesPerDayMax, yearsMin } = commit;
   const life = `${formatAmount(card.enduranceBytes)} in the life of the card (${card.profile}, ${formatAmount(card.bytes)})`;
-  const writers = [`${formatAmount(recent.processBytesPerDay)} a day by headwater`];
+  const isEarly = yearsLeft === undefined;
+  const [own, all] = isEarly
+    ? [total.processBytes, total.deviceBytes]
+    : [recent.processBytesPerDay, recent.deviceBytesPerDay];
+  const pace = isEarly ? '' : ' a day';
+  const writers = [`${formatAmount(own)}${pace} by headwater`];
   if (recent.writtenPerStoredByte !== undefined) {
     writers.push(`${recent.writtenPerStoredByte.toFixed(1)} for each byte stored`);
   }
-  if (recent.deviceBytesPerDay !== undefined) {
-    writers.push(`${formatAmount(recent.deviceBytesPerDay)} a day by everybody on ${card.device}`);
-  }
-  const lasts = yearsLeft === undefined ? 'too early to tell how long it lasts' : `${years(yearsLeft)} left`;
+  if (all !== undefined) writers.push(`${formatAmount(all)}${pace} by everybody on ${card.device}`);
+  const lasts = isEarly ? 'too early to tell how long it lasts' : `${years(yearsLeft)} left`;
   return [
     `  commits: one each ${formatDuration(intervalMs)}, at most ${formatAmount(bytesPerDayMax)} a day, ${years(yearsMin)} of ${life}\n`,
     `  written: ${writers.join(', ')}; ${lasts}, measured over ${formatAge(recent.seconds * 1000)}\n`,

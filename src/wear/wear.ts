@@ -188,6 +188,12 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
 }
 
 function metricsOf({ commit, card, total, recent, yearsLeft }: WearStatus): Metric[] {
+  const paces = [
+    { labels: { by: 'headwater' }, value: recent.processBytesPerDay },
+    ...(recent.deviceBytesPerDay === undefined
+      ? []
+      : [{ labels: { by: 'everybody' }, value: recent.deviceBytesPerDay }]),
+  ];
   return [
     counter('wear_written_bytes_total', 'Bytes written to the card since headwater came to it.', [
       { labels: { by: 'headwater' }, value: total.processBytes },
@@ -195,12 +201,7 @@ function metricsOf({ commit, card, total, recent, yearsLeft }: WearStatus): Metr
     ]),
     counter('wear_stored_bytes_total', 'Bytes of the batches that were stored meanwhile.', total.storedBytes),
     counter('wear_running_seconds_total', 'Time in which this was counted.', total.seconds),
-    gauge('wear_written_bytes_per_day', 'Pace of the last one to two days.', [
-      { labels: { by: 'headwater' }, value: recent.processBytesPerDay },
-      ...(recent.deviceBytesPerDay === undefined
-        ? []
-        : [{ labels: { by: 'everybody' }, value: recent.deviceBytesPerDay }]),
-    ]),
+    gauge('wear_written_bytes_per_day', 'Pace of the last one to two days.', yearsLeft === undefined ? [] : paces),
     gauge('wear_commit_bytes_per_day_max', 'What commit.interval may cost.', commit.bytesPerDayMax),
     gauge('wear_endurance_bytes', 'What the card can be written in its life.', card.enduranceBytes),
     gauge(

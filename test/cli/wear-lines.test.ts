@@ -19,7 +19,7 @@ test('what cannot be told is left out, and the word of the card itself is not', 
   const card = { ...CARD, lifeUsed: 0.3 };
   const lines = wearLines({ commit: COMMIT, card, total: TOTAL, recent: { seconds: 60, processBytesPerDay: 0 } });
   expect(lines.slice(1)).toEqual([
-    '  written: 0 B a day by headwater; too early to tell how long it lasts, measured over 1m\n',
+    '  written: 3.0 GB by headwater; too early to tell how long it lasts, measured over 1m\n',
     '  the card itself says: 30 % used at most\n',
   ]);
 });

@@ -117,6 +117,23 @@ test('without a disk that can be looked at the process alone counts', async () =
   await wear.close();
 });
 
+test('metrics have a pace and a life when they mean something', async () => {
+  const { open, pass } = stand();
+  const wear = await open();
+  await pass(300_000, GB);
+  const samplesOf = (name: string): unknown => wear.metrics().find((each) => each.name === name)?.samples;
+  expect([samplesOf('wear_written_bytes_per_day'), samplesOf('wear_card_years_left')]).toEqual([[], []]);
+  expect(wear.status().yearsLeft).toBeUndefined();
+  await pass(DAY_MS, GB);
+  expect(samplesOf('wear_written_bytes_per_day')).toHaveLength(2);
+  expect(samplesOf('wear_card_years_left')).toEqual([{ value: wear.status().yearsLeft }]);
+  expect(samplesOf('wear_written_bytes_total')).toEqual([
+    { labels: { by: 'headwater' }, value: 2 * GB },
+    { labels: { by: 'everybody' }, value: expect.closeTo(2 * GB, -4) as number },
+  ]);
+  await wear.close();
+});
+
 test('the ledger goes on after a restart', async () => {
   const { open, pass, machine } = stand();
   const first = await open();

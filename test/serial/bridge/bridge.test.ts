@@ -147,6 +147,11 @@ test('records are acknowledged as received at once, as committed after their com
   expect(values(at.fake)).toEqual(['a', 'b']);
 });
 
+test('a newer device that still speaks this version has a session in it', async () => {
+  const at = await bench();
+  expect(new Player(at, { version: 9, versionMin: 1 }).connects()).toMatchObject({ status: 0, version: 1 });
+});
+
 test('a record has the device and the channel as key, and names the port', async () => {
   const at = await bench({ devices: { '6162': 'pump-7' } });
   const device = new Player(at);

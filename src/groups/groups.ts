@@ -7,16 +7,16 @@
 
 import type { Clock } from '../clock.ts';
 import { KafkaError } from '../formats/kafka/codes.ts';
-import { subscribedTopics } from '../formats/kafka/subscription.ts';
 import type { Log, Topic } from '../log/log.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import { administer } from './administration.ts';
 import { Coordinator, type Asked } from './coordinator.ts';
 import { keepExpiring } from './expiry.ts';
 import { metricsOf, statusOf, type GroupsStatus } from './groups-status.ts';
 import type { Committed } from './offset-marks.ts';
 import { openOffsets, type CommittedPartition, type Entry, type Offsets } from './offsets.ts';
-import { metadataOf, refusedJoin, refusedSync, type Group, type Speaker } from './state.ts';
+import { refusedJoin, refusedSync, type Group, type Speaker } from './state.ts';
 import type { JoinAnswer, JoinInput, Phase, SyncAnswer, SyncInput } from './state.ts';
 
 export type { GroupsStatus } from './groups-status.ts';
@@ -158,6 +158,7 @@ export function openGroups(needs: GroupsNeeds): Groups {
     isKept: (groupId) => offsets.get(groupId) !== undefined,
     onChange: changed,
   });
+  const administration = administer({ log, coordinator, offsets });
   const expiry = keepExpiring({ offsets, clock, trace, retentionMs: settings.offsetsRetentionMs, isInUse });
 
   function countOthers(): number {
@@ -212,63 +213,6 @@ export function openGroups(needs: GroupsNeeds): Groups {
     return kept;
   }
 
-  async function remove(groupId: string): Promise<number> {
-    const group = coordinator.group(groupId);
-    if (group === undefined && offsets.get(groupId) === undefined) return KafkaError.GROUP_ID_NOT_FOUND;
-    const code = coordinator.ask(groupId, { kind: 'delete' });
-    if (code === KafkaError.NONE) await offsets.remove(groupId);
-    return code;
-  }
-
-  async function removeOffsets(
-    groupId: string,
-    partitions: readonly { topic: string; partition: number }[],
-  ): Promise<{ errorCode: number; codes: number[] }> {
-    const group = coordinator.group(groupId);
-    const isKnown = group !== undefined || offsets.get(groupId) !== undefined;
-    if (!isKnown) return { errorCode: KafkaError.GROUP_ID_NOT_FOUND, codes: [] };
-    const busy = group === undefined ? new Set<string>() : topicsInUse(group);
-    // Whoever is in it with another protocol has no subscriptions that could be read.
-    if (busy === undefined) return { errorCode: KafkaError.NON_EMPTY_GROUP, codes: [] };
-    const codes = partitions.map(({ topic, partition }) => {
-      if (log.topic(topic)?.partitions[partition] === undefined) return KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
-      return busy.has(topic) ? KafkaError.GROUP_SUBSCRIBED_TO_TOPIC : KafkaError.NONE;
-    });
-    await offsets.removeRows(
-      groupId,
-      partitions.filter((_, index) => codes[index] === KafkaError.NONE),
-    );
-    return { errorCode: KafkaError.NONE, codes };
-  }
-
-  function summaryOf(id: string): GroupSummary {
-    const group = coordinator.group(id);
-    const protocolType = group?.protocolType ?? offsets.get(id)?.type ?? '';
-    return { id, protocolType, state: group?.phase ?? 'Empty' };
-  }
-
-  function list(): GroupSummary[] {
-    const ids = new Set([...coordinator.ids()].filter((id) => isTold(coordinator.group(id)!)));
-    for (const { id } of offsets.all()) ids.add(id);
-    return [...ids].toSorted().map(summaryOf);
-  }
-
-  function describe(groupId: string): GroupDescription | undefined {
-    const group = coordinator.group(groupId);
-    const isKnown = (group !== undefined && isTold(group)) || offsets.get(groupId) !== undefined;
-    if (!isKnown) return undefined;
-    const isAgreed = group?.phase === 'Stable';
-    const members = [...(group?.members.values() ?? [])].map((member) => ({
-      memberId: member.id,
-      instanceId: member.instanceId,
-      clientId: member.clientId,
-      clientHost: member.clientHost,
-      metadata: isAgreed ? metadataOf(member, group.protocol) : Buffer.alloc(0),
-      assignment: isAgreed ? member.assignment : Buffer.alloc(0),
-    }));
-    return { ...summaryOf(groupId), protocol: isAgreed ? (group.protocol ?? '') : '', members };
-  }
-
   return {
     async join(groupId, request) {
       const copied = request.protocols.map(({ name, metadata }) => ({ name, metadata: ownBytes(metadata) }));
@@ -290,12 +234,9 @@ export function openGroups(needs: GroupsNeeds): Groups {
     commit,
     committed: offsets.committed,
     committedBy: offsets.committedBy,
-    list,
-    describe,
-    remove,
-    removeOffsets,
-    status: () => statusOf({ list, coordinator, offsets, rebalances, log }),
-    metrics: () => metricsOf({ list, coordinator, offsets, rebalances, log }),
+    ...administration,
+    status: () => statusOf({ list: administration.list, coordinator, offsets, rebalances, log }),
+    metrics: () => metricsOf({ list: administration.list, coordinator, offsets, rebalances, log }),
     close() {
       expiry.close();
       coordinator.close();
@@ -304,27 +245,11 @@ export function openGroups(needs: GroupsNeeds): Groups {
   };
 }
 
-/** A group that has only given out ids does not exist yet. */
-function isTold(group: Group): boolean {
-  return group.phase !== 'Empty' || group.generation > 0;
-}
-
 function codeOf(log: Log, { topic, partition, metadata }: OffsetToCommit): number {
   const found: Topic | undefined = log.topic(topic);
   if (found?.partitions[partition] === undefined) return KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
   const isTooLong = Buffer.byteLength(metadata) > OFFSET_METADATA_BYTES_MAX;
   return isTooLong ? KafkaError.OFFSET_METADATA_TOO_LARGE : KafkaError.NONE;
-}
-
-/** Topics that members want; undefined where their metadata tells nothing of topics. */
-function topicsInUse(group: Group): Set<string> | undefined {
-  const topics = new Set<string>();
-  if (group.members.size === 0) return topics;
-  if (group.protocolType !== 'consumer') return undefined;
-  for (const { protocols } of group.members.values()) {
-    for (const { metadata } of protocols) for (const topic of subscribedTopics(metadata)) topics.add(topic);
-  }
-  return topics;
 }
 
 /** What a request holds is a view of it: what is kept must not keep the whole of it. */

@@ -135,15 +135,19 @@ function followTopic(needs: CommandsNeeds, order: CommandOrder): Following {
   let followers = begin(topic, 'end');
   const stopListening = log.onTopics(() => {
     const current = log.topic(order.topic);
-    if (current === topic) return;
+    if (current === topic) {
+      followers.push(...begin(current, 'start', followers.length));
+      return;
+    }
     for (const follower of followers) void follower.stop();
     topic = current;
     // It was made while this was listening: what it holds came after.
-    followers = current === undefined ? [] : begin(current, 'start');
+    followers = begin(current, 'start');
   });
 
-  function begin(of: Topic, from: 'start' | 'end'): Follower[] {
-    return of.partitions.map((partition) => followPartition({ ...needs, order, partition, counts, from }));
+  function begin(of: Topic | undefined, from: 'start' | 'end', index = 0): Follower[] {
+    const partitions = of?.partitions.slice(index) ?? [];
+    return partitions.map((partition) => followPartition({ ...needs, order, partition, counts, from }));
   }
 
   return {

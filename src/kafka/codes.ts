@@ -51,6 +51,12 @@ export interface KafkaOutcome {
   errorMessage: string | null;
 }
 
+/** There are no rights by topic, user or group. */
+export const NO_ACCESS_CONTROL: KafkaOutcome = {
+  errorCode: KafkaError.SECURITY_DISABLED,
+  errorMessage: 'this node has no access control by topic',
+};
+
 /** The outcome for the client. What is no HeadwaterError is thrown on: it must never happen. */
 export function outcomeOf(error: unknown): KafkaOutcome {
   if (!(error instanceof HeadwaterError)) throw error;

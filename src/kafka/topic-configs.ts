@@ -1,6 +1,6 @@
 // Kafka's names for the settings of a topic, and what headwater makes of them.
 
-import { DURABILITIES, type TopicSettings } from '../log/log.ts';
+import { DEFAULT_SETTINGS, DURABILITIES, type TopicSettings } from '../log/log.ts';
 
 const CONFIG_SOURCE_TOPIC = 1;
 const CONFIG_SOURCE_DEFAULT = 5;
@@ -49,6 +49,30 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'unclean.leader.election.enable',
 ]);
 
+/** Bound of a topic's partitions. */
+export const PARTITIONS_MAX = 4096;
+
+const NAMES = {
+  'retention.ms': 'retentionMs',
+  'retention.bytes': 'retentionBytes',
+  [DURABILITY]: 'durability',
+} as const;
+
+const { retentionMs, retentionBytes, durability } = DEFAULT_SETTINGS;
+/** The settings that clients can change, at their defaults. */
+export const DEFAULT_CONFIGS = { retentionMs, retentionBytes, durability };
+
+/** The default of one setting, or why there is none. */
+export function defaultOf(name: string): Partial<TopicSettings> | string {
+  const setting = NAMES[name as keyof typeof NAMES] as keyof typeof DEFAULT_CONFIGS | undefined;
+  if (setting !== undefined) return { [setting]: DEFAULT_CONFIGS[setting] };
+  return FIXED.has(name) ? {} : 'a topic has no such setting';
+}
+
+export function namesWithoutEffect(configs: readonly { name: string }[]): string[] {
+  return configs.map(({ name }) => name).filter((name) => WITHOUT_EFFECT.has(name));
+}
+
 /** The settings, or what is wrong with them. */
 export function readConfigs(
   configs: readonly { name: string; value: string | null }[],
@@ -75,6 +99,9 @@ export function readConfigs(
   }
   return settings;
 }
+
+/** Those that have one value here. */
+const FIXED: ReadonlySet<string> = new Set(['cleanup.policy', 'message.timestamp.type']);
 
 /** The settings as Kafka's tools show them. */
 export function configsOf({ retentionMs, retentionBytes, durability }: Readonly<TopicSettings>): TopicConfig[] {

@@ -194,3 +194,18 @@ test('a topic that is deleted and made again is followed from its beginning', as
   await until('the new one ran', () => ran.length === 2);
   expect(ran).toEqual(['a', 'b']);
 });
+
+test('partitions that a topic gets meanwhile are followed, too', async () => {
+  const at = await site();
+  const ran: string[] = [];
+  await placed(at, at.commands.follow(order(ran)));
+  await at.opened.log.alterTopic('orders', { partitions: 3 });
+  for (const [index, { index: partition }] of at.opened.log.topic('orders')!.partitions.entries()) {
+    const { opened } = at;
+    const intake = openIntake({ log: opened.log, routes: [], nodeName: 'n', clock: systemClock, trace: silent });
+    const value = Buffer.from(`of ${partition}`);
+    await intake.accept({ topic: 'orders', partition, key: Buffer.from('k'), value }).done();
+    await until('it ran', () => ran.length === index + 1);
+  }
+  expect(ran).toEqual(['of 0', 'of 1', 'of 2']);
+});

@@ -9,6 +9,7 @@ import type {
   BatchSource,
   Commit,
   Log,
+  LogStatus,
   Partition,
   Position,
   ProducerState,
@@ -183,6 +184,15 @@ export function fakeLog(): FakeLog {
       return make(name, settings);
     },
     ensureTopic: (name) => topics.get(name) ?? make(name, {}),
+    async alterTopic(name, settings) {
+      const topic = topics.get(name);
+      if (topic === undefined) throw new HeadwaterError('TOPIC_UNKNOWN', `topic ${name}`);
+      Object.assign(topic.settings, settings);
+      while (topic.partitions.length < topic.settings.partitions) {
+        topic.partitions.push(new FakePartition(topic, topic.partitions.length, gate));
+      }
+      for (const listener of topicListeners) listener();
+    },
     async deleteTopic(name) {
       if (!topics.delete(name)) throw new HeadwaterError('TOPIC_UNKNOWN', `topic ${name}`);
       for (const listener of topicListeners) listener();
@@ -216,7 +226,10 @@ export function fakeLog(): FakeLog {
     lull: () => 0,
     probe: gate,
     status: () => {
-      throw new Error('the fake log has no status');
+      const partitions = [...topics.values()].flatMap((topic) => topic.partitions);
+      const diskBytes = partitions.reduce((sum, { bytes }) => sum + bytes, 0);
+      // No more of it is asked for by what is tested on this log.
+      return { budgetBytes: 1e9, diskBytes } as LogStatus;
     },
     metrics: () => [],
     close: async () => undefined,

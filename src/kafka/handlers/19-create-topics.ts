@@ -12,7 +12,7 @@ import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
 import type { Topic, TopicSettings } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
 import { defineHandler, type Call } from '../handler.ts';
-import { configsOf, readConfigs } from '../topic-configs.ts';
+import { configsOf, PARTITIONS_MAX, readConfigs } from '../topic-configs.ts';
 
 type Request = RequestOf<typeof createTopics>;
 type TopicRequest = Request['topics'][number];
@@ -20,7 +20,6 @@ type TopicResponse = ResponseDraft<typeof createTopics>['topics'][number];
 type Wanted = Partial<TopicSettings>;
 
 const BROKERS_CHOICE = -1;
-const PARTITIONS_MAX = 4096;
 
 export const createTopicsHandler = defineHandler(createTopics, answer);
 

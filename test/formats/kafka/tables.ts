@@ -20,9 +20,17 @@ import { deleteTopics } from '../../../src/formats/kafka/20-delete-topics.ts';
 import { deleteRecords } from '../../../src/formats/kafka/21-delete-records.ts';
 import { initProducerId } from '../../../src/formats/kafka/22-init-producer-id.ts';
 import { offsetForLeaderEpoch } from '../../../src/formats/kafka/23-offset-for-leader-epoch.ts';
+import { describeAcls } from '../../../src/formats/kafka/29-describe-acls.ts';
+import { createAcls } from '../../../src/formats/kafka/30-create-acls.ts';
+import { deleteAcls } from '../../../src/formats/kafka/31-delete-acls.ts';
 import { describeConfigs } from '../../../src/formats/kafka/32-describe-configs.ts';
+import { alterConfigs } from '../../../src/formats/kafka/33-alter-configs.ts';
+import { describeLogDirs } from '../../../src/formats/kafka/35-describe-log-dirs.ts';
 import { saslAuthenticate } from '../../../src/formats/kafka/36-sasl-authenticate.ts';
+import { createPartitions } from '../../../src/formats/kafka/37-create-partitions.ts';
 import { deleteGroups } from '../../../src/formats/kafka/42-delete-groups.ts';
+import { incrementalAlterConfigs } from '../../../src/formats/kafka/44-incremental-alter-configs.ts';
+import { listPartitionReassignments } from '../../../src/formats/kafka/46-list-partition-reassignments.ts';
 import { offsetDelete } from '../../../src/formats/kafka/47-offset-delete.ts';
 import { describeCluster } from '../../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../../src/formats/kafka/61-describe-producers.ts';
@@ -49,9 +57,17 @@ const APIS: readonly Api[] = [
   deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
+  describeAcls,
+  createAcls,
+  deleteAcls,
   describeConfigs,
+  alterConfigs,
+  describeLogDirs,
   saslAuthenticate,
+  createPartitions,
   deleteGroups,
+  incrementalAlterConfigs,
+  listPartitionReassignments,
   offsetDelete,
   describeCluster,
   describeProducers,

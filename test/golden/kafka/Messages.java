@@ -27,7 +27,9 @@ public class Messages {
         "DeleteTopics", "DeleteRecords", "InitProducerId", "DescribeConfigs", "DescribeCluster", "DescribeProducers",
         "OffsetCommit", "OffsetFetch", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups",
         "ListGroups", "OffsetForLeaderEpoch", "DeleteGroups", "OffsetDelete",
-        "SaslHandshake", "SaslAuthenticate"
+        "SaslHandshake", "SaslAuthenticate",
+        "DescribeAcls", "CreateAcls", "DeleteAcls", "AlterConfigs", "DescribeLogDirs", "CreatePartitions",
+        "IncrementalAlterConfigs", "ListPartitionReassignments"
     };
     private static int count;
 

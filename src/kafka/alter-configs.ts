@@ -1,0 +1,47 @@
+// What AlterConfigs and IncrementalAlterConfigs share: the settings of one resource are changed, or it is said why not.
+
+import { KafkaError } from '../formats/kafka/codes.ts';
+import { BROKER_RESOURCE, TOPIC_RESOURCE } from '../formats/kafka/32-describe-configs.ts';
+import { isHeadwaterError } from '../errors.ts';
+import type { TopicSettings } from '../log/log.ts';
+import { outcomeOf, type KafkaOutcome } from './codes.ts';
+import type { Door } from './handler.ts';
+import { namesWithoutEffect } from './topic-configs.ts';
+
+interface Resource {
+  resourceType: number;
+  resourceName: string;
+  configs: readonly { name: string }[];
+}
+
+const DONE: KafkaOutcome = { errorCode: KafkaError.NONE, errorMessage: null };
+
+/** `settingsOf` gives what changes, or what is wrong with it. With `isTrial` nothing is changed. */
+export async function alterResource(
+  { log }: Door,
+  { resourceType, resourceName, configs }: Resource,
+  isTrial: boolean,
+  settingsOf: () => Partial<TopicSettings> | string,
+): Promise<KafkaOutcome> {
+  if (resourceType === BROKER_RESOURCE) {
+    return refusal(KafkaError.INVALID_REQUEST, 'settings of the node stand in its configuration file');
+  }
+  if (resourceType !== TOPIC_RESOURCE) return refusal(KafkaError.INVALID_REQUEST, 'only topics have settings');
+  if (log.topic(resourceName) === undefined) return refusal(KafkaError.UNKNOWN_TOPIC_OR_PARTITION, null);
+  const idle = namesWithoutEffect(configs);
+  // Whoever creates a topic gives what they give everywhere; whoever changes a setting wants something of it.
+  if (idle.length > 0) return refusal(KafkaError.INVALID_CONFIG, `${idle.join(', ')}: has no effect here`);
+  const settings = settingsOf();
+  if (typeof settings === 'string') return refusal(KafkaError.INVALID_CONFIG, settings);
+  try {
+    if (!isTrial) await log.alterTopic(resourceName, settings);
+    return DONE;
+  } catch (error) {
+    if (isHeadwaterError(error, 'TOPIC_INVALID')) return refusal(KafkaError.INVALID_CONFIG, error.message);
+    return outcomeOf(error);
+  }
+}
+
+function refusal(errorCode: number, errorMessage: string | null): KafkaOutcome {
+  return { errorCode, errorMessage };
+}

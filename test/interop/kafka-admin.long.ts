@@ -1,0 +1,53 @@
+// Kafka's own tools for administrators, on a real log: what they print is what is so.
+
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { javaTool } from './java-tool.ts';
+import { openNode, type Node } from './open-node.ts';
+
+let node: Node;
+beforeAll(async () => void (node = await openNode()));
+afterAll(() => node.close());
+
+const tool = (name: string, ...args: string[]): Promise<string> => javaTool(node.bootstrap, name, args);
+
+test('kafka-topics makes a topic, gives it partitions and settings, and describes it', async () => {
+  await tool('TopicCommand', '--create', '--topic', 'readings', '--partitions', '2', '--config', 'retention.ms=5000');
+  await tool('TopicCommand', '--alter', '--topic', 'readings', '--partitions', '4');
+  expect(node.log.topic('readings')!.partitions).toHaveLength(4);
+  const described = await tool('TopicCommand', '--describe', '--topic', 'readings');
+  expect(described).toContain('PartitionCount: 4');
+  expect(described).toContain('retention.ms=5000');
+  expect(described.match(/Leader: 1/g)).toHaveLength(4);
+  const fewer = tool('TopicCommand', '--alter', '--topic', 'readings', '--partitions', '3');
+  await expect(fewer).rejects.toThrow(/currently has 4 partitions|can only grow/);
+});
+
+test('kafka-configs changes and deletes settings, and is told what cannot be set', async () => {
+  await node.log.createTopic('settings');
+  const alter = (...args: string[]): Promise<string> =>
+    tool('kafka.admin.ConfigCommand', '--alter', '--entity-type', 'topics', '--entity-name', 'settings', ...args);
+  await alter('--add-config', 'retention.ms=60000,headwater.durability=immediate');
+  expect(node.log.topic('settings')!.settings).toMatchObject({ retentionMs: 60_000, durability: 'immediate' });
+  await alter('--delete-config', 'retention.ms');
+  expect(node.log.topic('settings')!.settings.retentionMs).toBe(7 * 24 * 3600 * 1000);
+  await expect(alter('--add-config', 'cleanup.policy=compact')).rejects.toThrow('only delete is served');
+  const shown = await tool('kafka.admin.ConfigCommand', '--describe', '--topic', 'settings', '--all');
+  expect(shown).toContain('headwater.durability=immediate');
+});
+
+test('kafka-log-dirs tells what partitions take', async () => {
+  const out = await tool('LogDirsCommand', '--describe', '--topic-list', 'readings');
+  const [broker] = (JSON.parse(out.split('\n').find((line) => line.startsWith('{'))!) as LogDirs).brokers;
+  expect(broker).toMatchObject({ broker: 1, logDirs: [{ error: null }] });
+  expect(broker!.logDirs[0]!.partitions.map(({ partition }) => partition).toSorted()).toEqual(
+    [0, 1, 2, 3].map((index) => `readings-${index}`),
+  );
+});
+
+interface LogDirs {
+  brokers: { broker: number; logDirs: { error: string | null; partitions: { partition: string }[] }[] }[];
+}
+
+test('kafka-acls is told that there is no access control', async () => {
+  await expect(tool('AclCommand', '--list')).rejects.toThrow('SecurityDisabledException');
+});

@@ -1,0 +1,163 @@
+// Topics that clients change, and what else tools for administrators ask.
+
+import { expect, test } from 'vitest';
+import { describeAcls } from '../../src/formats/kafka/29-describe-acls.ts';
+import { createAcls } from '../../src/formats/kafka/30-create-acls.ts';
+import { deleteAcls } from '../../src/formats/kafka/31-delete-acls.ts';
+import { describeConfigs, TOPIC_RESOURCE, BROKER_RESOURCE } from '../../src/formats/kafka/32-describe-configs.ts';
+import { alterConfigs } from '../../src/formats/kafka/33-alter-configs.ts';
+import { describeLogDirs } from '../../src/formats/kafka/35-describe-log-dirs.ts';
+import { createPartitions } from '../../src/formats/kafka/37-create-partitions.ts';
+import { CONFIG_OPERATION, incrementalAlterConfigs } from '../../src/formats/kafka/44-incremental-alter-configs.ts';
+import { listPartitionReassignments } from '../../src/formats/kafka/46-list-partition-reassignments.ts';
+import { KafkaError } from '../../src/formats/kafka/codes.ts';
+import { batchOf, openDoor, produceOne } from './open-door.ts';
+import type { RawClient } from './raw-client.ts';
+
+async function grow(client: RawClient, more: object = {}, version = 3) {
+  const topic = { name: 'readings', count: 3, assignments: null, ...more };
+  const answer = await client.ask(createPartitions, version, { topics: [topic], timeoutMs: 1000, validateOnly: false });
+  return answer.results[0]!;
+}
+
+test('partitions are added, and can be written at once', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  for (let version = 0; version <= 3; version++) {
+    expect(await grow(client, { count: version + 2 }, version)).toMatchObject({ name: 'readings', errorCode: 0 });
+  }
+  expect(log.topic('readings')!.partitions).toHaveLength(5);
+  expect((await produceOne(client, 'readings', batchOf(['a']), { partition: 4 })).errorCode).toBe(0);
+});
+
+test('partitions that cannot be are refused in words, and a trial changes nothing', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 2 });
+  const client = await connect();
+  expect((await grow(client, { name: 'nowhere' })).errorCode).toBe(KafkaError.UNKNOWN_TOPIC_OR_PARTITION);
+  for (const count of [2, 1, 4097]) {
+    const { errorCode, errorMessage } = await grow(client, { count });
+    expect([errorCode, errorMessage]).toEqual([
+      KafkaError.INVALID_PARTITIONS,
+      expect.stringContaining('has 2 partitions'),
+    ]);
+  }
+  const elsewhere = await grow(client, { assignments: [{ brokerIds: [7] }] });
+  expect(elsewhere.errorCode).toBe(KafkaError.INVALID_REPLICA_ASSIGNMENT);
+  const topic = { name: 'readings', count: 3, assignments: [{ brokerIds: [1] }] };
+  const trial = await client.ask(createPartitions, 3, { topics: [topic], timeoutMs: 1, validateOnly: true });
+  expect(trial.results).toMatchObject([{ errorCode: 0 }]);
+  const twice = await client.ask(createPartitions, 3, { topics: [topic, topic], timeoutMs: 1, validateOnly: false });
+  expect(twice.results.map(({ errorCode }) => errorCode)).toEqual([42, 42]);
+  expect(log.topic('readings')!.partitions).toHaveLength(2);
+});
+
+interface Change {
+  name: string;
+  configOperation?: number;
+  value?: string | null;
+}
+
+async function alter(client: RawClient, changes: Change[], of: object = {}, version = 1) {
+  const configs = changes.map((change) => ({ configOperation: CONFIG_OPERATION.set, value: null, ...change }));
+  const resource = { resourceType: TOPIC_RESOURCE, resourceName: 'readings', configs, ...of };
+  const answer = await client.ask(incrementalAlterConfigs, version, { resources: [resource], validateOnly: false });
+  return answer.responses[0]!;
+}
+
+async function shown(client: RawClient): Promise<Record<string, string | null>> {
+  const resources = [{ resourceType: TOPIC_RESOURCE, resourceName: 'readings', configurationKeys: null }];
+  const { results } = await client.ask(describeConfigs, 4, { resources });
+  return Object.fromEntries(results[0]!.configs.map(({ name, value }) => [name, value]));
+}
+
+test('some settings are changed, the others stay; a deleted one is at its default', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { retentionBytes: 1000 });
+  const client = await connect();
+  for (const version of [0, 1]) {
+    const set = { name: 'retention.ms', value: `${version + 5}000` };
+    expect(await alter(client, [set], {}, version)).toMatchObject({ errorCode: 0, resourceName: 'readings' });
+  }
+  expect(await alter(client, [{ name: 'headwater.durability', value: 'relaxed' }])).toMatchObject({ errorCode: 0 });
+  expect(await shown(client)).toMatchObject({
+    'retention.ms': '6000',
+    'retention.bytes': '1000',
+    'headwater.durability': 'relaxed',
+  });
+  await alter(client, [{ name: 'retention.bytes', configOperation: CONFIG_OPERATION.delete }]);
+  expect(await shown(client)).toMatchObject({ 'retention.ms': '6000', 'retention.bytes': '-1' });
+});
+
+test('AlterConfigs puts back to its default what it does not name', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { retentionMs: 5000, retentionBytes: 1000 });
+  const client = await connect();
+  for (let version = 0; version <= 2; version++) {
+    const configs = [{ name: 'retention.bytes', value: `${version}` }];
+    const resource = { resourceType: TOPIC_RESOURCE, resourceName: 'readings', configs };
+    const { responses } = await client.ask(alterConfigs, version, { resources: [resource], validateOnly: false });
+    expect(responses).toMatchObject([{ errorCode: 0 }]);
+  }
+  expect(await shown(client)).toMatchObject({ 'retention.ms': '604800000', 'retention.bytes': '2' });
+});
+
+test('what cannot be set is refused with the reason, and nothing of the request is done', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const before = await shown(client);
+  const good = { name: 'retention.ms', value: '1000' };
+  const wrongs: [Change, string][] = [
+    [{ name: 'retention.ms', value: 'soon' }, 'in the request twice'],
+    [{ name: 'retention.bytes', value: 'soon' }, 'retention.bytes is a whole number'],
+    [{ name: 'segment.bytes', value: '1' }, 'segment.bytes: has no effect here'],
+    [{ name: 'cleanup.policy', value: 'compact' }, 'only delete is served'],
+    [{ name: 'cleanup.policy', value: 'compact', configOperation: CONFIG_OPERATION.append }, 'no list can be changed'],
+    [{ name: 'colour', value: 'red' }, 'no such setting'],
+    [{ name: 'colour', configOperation: CONFIG_OPERATION.delete }, 'no such setting'],
+  ];
+  for (const [wrong, words] of wrongs) {
+    const { errorCode, errorMessage } = await alter(client, [good, wrong]);
+    expect([errorCode, errorMessage]).toEqual([KafkaError.INVALID_CONFIG, expect.stringContaining(words)]);
+  }
+  expect((await alter(client, [good], { resourceName: 'nowhere' })).errorCode).toBe(3);
+  const broker = { resourceType: BROKER_RESOURCE, resourceName: '1' };
+  expect(await alter(client, [good], broker)).toMatchObject({ errorCode: KafkaError.INVALID_REQUEST });
+  expect(await shown(client)).toEqual(before);
+});
+
+test('log dirs tell the size of partitions, and of the data in all', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 2 });
+  await log.createTopic('others');
+  const client = await connect();
+  await produceOne(client, 'readings', batchOf(['a']), { partition: 1 });
+  const { bytes } = log.partition('readings', 1);
+  for (let version = 1; version <= 4; version++) {
+    const { results } = await client.ask(describeLogDirs, version, { topics: null });
+    expect(results).toMatchObject([{ errorCode: 0, logDir: 'data' }]);
+    expect(results[0]!.topics.map(({ name }) => name)).toEqual(['others', 'readings']);
+    expect(results[0]!.topics[1]!.partitions).toMatchObject([{ partitionSize: 0 }, { partitionSize: bytes }]);
+  }
+  const some = { topics: [{ topic: 'readings', partitions: [1, 9] }] };
+  const { results } = await client.ask(describeLogDirs, 4, some);
+  expect(results[0]!.topics).toMatchObject([{ name: 'readings', partitions: [{ partitionIndex: 1 }] }]);
+});
+
+test('there is no access control to ask or to change, and nothing moves between brokers', async () => {
+  const { connect } = await openDoor();
+  const client = await connect();
+  const filter = { resourceNameFilter: null, principalFilter: null, hostFilter: null };
+  const any = { resourceTypeFilter: 1, operation: 1, permissionType: 1, ...filter };
+  const one = { resourceType: 2, resourceName: 'readings', principal: 'User:a', host: '*', operation: 3 };
+  for (let version = 1; version <= 3; version++) {
+    expect((await client.ask(describeAcls, version, any)).errorCode).toBe(KafkaError.SECURITY_DISABLED);
+    const made = await client.ask(createAcls, version, { creations: [{ ...one, permissionType: 3 }] });
+    expect(made.results).toMatchObject([{ errorCode: KafkaError.SECURITY_DISABLED }]);
+    const gone = await client.ask(deleteAcls, version, { filters: [any, any] });
+    expect(gone.filterResults.map(({ errorCode }) => errorCode)).toEqual([54, 54]);
+  }
+  expect(await client.ask(listPartitionReassignments, 0, {})).toMatchObject({ errorCode: 0, topics: [] });
+});

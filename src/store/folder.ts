@@ -6,16 +6,28 @@ import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import type { Catalogue } from './catalogue.ts';
-import { isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
-import { openTables } from './tables.ts';
+import { checkUnlocked, isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
+import { openQuarantine, type Quarantine } from './quarantine.ts';
+import { rescueTables } from './tables-rescue.ts';
+import { openTables, type TablesRoom } from './tables.ts';
+
+export interface Taken {
+  tables: TablesRoom;
+  quarantine: Quarantine;
+  /** What was wrong with the tables: rows are missing. */
+  fault: string | undefined;
+}
 
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
-export async function takeFolder(folder: string, clock: Clock, trace: Trace): ReturnType<typeof openTables> {
+export async function takeFolder(folder: string, clock: Clock, trace: Trace): Promise<Taken> {
   try {
     await makeFolder(folder);
+    await checkUnlocked(join(folder, 'tables'));
+    const quarantine = await openQuarantine(folder);
+    const fault = await rescueTables(folder, quarantine, clock, trace);
     const tables = await openTables(join(folder, 'tables'), clock, trace);
     await writeFile(join(folder, 'owner'), `${process.pid}\n`);
-    return tables;
+    return { tables, quarantine, fault };
   } catch (error) {
     if (isLocked(error)) {
       const owner = await readFile(join(folder, 'owner'), 'utf8').catch(() => 'unknown');

@@ -28,6 +28,16 @@ export async function openLevel(folder: string, options: LevelOptions): Promise<
   return level;
 }
 
+/** Throws what says that another process holds the folder, if one does; touches no data. */
+export async function checkUnlocked(folder: string): Promise<void> {
+  // LevelDB takes the lock before it refuses this.
+  const level = new ClassicLevel(folder, { createIfMissing: false, errorIfExists: true });
+  await level.open().catch((error: unknown) => {
+    if (isLocked(error)) throw error;
+  });
+  await level.close();
+}
+
 /** Makes the entries of a folder (new files, renames, removals) durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');

@@ -36,14 +36,21 @@ export interface MendingNeeds {
   onGaps: (gaps: Gap[]) => Promise<void>;
 }
 
+export interface MendedUnsealed {
+  /** Something is left. */
+  isAny: boolean;
+  /** There may have been batches at the end of which nothing is left: no list says how far it went. */
+  isBlind: boolean;
+}
+
 export interface Mending {
   /**
    * Replaces a sealed segment by what is left of it. With `isCertain` the caller has seen that it is damaged; without, false
    * is returned when each of its checksums is right. One that is mended already is waited for.
    */
   mend(id: number, reason: string, isCertain: boolean): Promise<boolean>;
-  /** Replaces a segment that was not sealed; false when nothing is left of it. Nobody reads it yet. */
-  mendUnsealed(id: number, reason: string): Promise<boolean>;
+  /** Replaces a segment that was not sealed. Nobody reads it yet. */
+  mendUnsealed(id: number, reason: string): Promise<MendedUnsealed>;
   /** Goes on after a crash, from `.rebuilt` on. */
   finish(id: number, reason: string): Promise<void>;
   /** Resolves when the segment is not being mended. */
@@ -123,15 +130,15 @@ export function createMending(needs: MendingNeeds): Mending {
     },
     async mendUnsealed(id, reason) {
       const folder = folderOf(id);
-      const { isAny, broken } = await rebuild(id);
+      const { isAny, broken, isBlind } = await rebuild(id);
       if (!isAny && (await isEmpty(folder))) {
         // As a crash leaves it that came while the segment was made.
         await rm(folder, { recursive: true });
-        return false;
+        return { isAny, isBlind: false };
       }
       trace.error('a segment is damaged: what is left of it is saved', { segment: id, reason });
       await finish(id, reason, broken);
-      return isAny;
+      return { isAny, isBlind };
     },
     finish: (id, reason) => finish(id, reason),
     settled: (id) => running.get(id) ?? Promise.resolve(),

@@ -17,6 +17,8 @@ export interface ReadingNeeds {
   describe: Describe;
   /** The segment in memory that holds `offset` of a partition, the oldest first. */
   openHolding: (partition: number, offset: number) => OpenSegment | undefined;
+  /** Segments in memory, the oldest first. */
+  open: () => Iterable<OpenSegment>;
   /** A segment that is still written is damaged: to be mended when it is sealed. */
   suspect: (id: number) => void;
 }
@@ -46,6 +48,28 @@ export class Reading {
       if (!isMended) return this.#open(partition, offset, bytesMax);
       if (round === ROUNDS_MAX) throw new Error('several segments are damaged, and more are to be mended');
     }
+  }
+
+  /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
+  async rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined> {
+    const open = this.#needs.openHolding(partition, offset);
+    const range = open?.ranges.get(partition);
+    if (range === undefined || range.firstOffset > offset) {
+      for await (const sealed of this.#needs.catalogue.rangesOf(partition, offset)) return sealed;
+    }
+    // The segment may have been sealed since it was found, its number stays the same.
+    return range === undefined ? undefined : { ...range, segment: open!.segment.id, isSealed: false };
+  }
+
+  /** First what is not sealed, then the sealed ranges of a partition in order. */
+  async *allRanges(): AsyncIterable<LocatedRange> {
+    const open = [...this.#needs.open()].flatMap(({ segment, ranges }) => {
+      return [...ranges.values()].map((range) => ({ ...range, segment: segment.id, isSealed: false }));
+    });
+    // What is sealed meanwhile moves to the catalogue: it is told once.
+    const told = new Set(open.map(({ segment }) => segment));
+    yield* open;
+    for await (const range of this.#needs.catalogue.allRanges()) if (!told.has(range.segment)) yield range;
   }
 
   /** Undefined when the segment was mended: what it holds is another now. */

@@ -24,6 +24,8 @@ export interface Rebuilt {
   isAny: boolean;
   /** Batches of which only the key is left, as far as it can be believed: the last offset of each partition's last one. */
   broken: Map<number, number>;
+  /** There may have been batches of which not even the key is left. */
+  isBlind: boolean;
 }
 
 interface Small {
@@ -46,14 +48,15 @@ export async function rebuildSegment(
   await rm(to, { recursive: true, force: true });
   const segment = await Segment.create(id, to, writeBufferBytes);
   const rebuilding = new Rebuilding(segment, describe);
+  let isBlind: boolean;
   try {
-    await salvage(from, (found) => rebuilding.take(found));
+    isBlind = await salvage(from, (found) => rebuilding.take(found));
     await rebuilding.finish();
   } finally {
     await segment.close();
   }
   if (rebuilding.isEmpty) await rm(to, { recursive: true });
-  return { isAny: !rebuilding.isEmpty, broken: rebuilding.broken };
+  return { isAny: !rebuilding.isEmpty, broken: rebuilding.broken, isBlind };
 }
 
 class Rebuilding {

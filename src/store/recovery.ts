@@ -4,7 +4,7 @@
 import { rm } from 'node:fs/promises';
 import type { Catalogue } from './catalogue.ts';
 import { surveySegments } from './folder.ts';
-import { dataFilesIn, faultIn } from './inspection.ts';
+import { faultIn } from './inspection.ts';
 import type { Mending } from './mending.ts';
 import { scanSegment, type OpenSegment, type Scanned } from './open-segment.ts';
 import type { Segment } from './segment.ts';
@@ -54,11 +54,11 @@ async function* readUnsealed(
 ): AsyncGenerator<Scanned, void, void> {
   let lostTail = next === undefined || ids.includes(next) ? undefined : `segment ${next}: its folder is missing`;
   let before: OpenSegment | undefined;
+  const onBlind = (id: number, fault: string): void => void (lostTail = `segment ${id}: ${fault}`);
   for (const id of ids) {
     // One that was only made ready holds nothing: the one before it was not full.
     const isWritten = id === next || before === undefined || before.fillBytes >= needs.segmentBytesMax;
-    if (isWritten && (await lacksLog(needs.folderOf(id)))) lostTail = `segment ${id}: its write-ahead log is missing`;
-    const found = await readOne(needs, id);
+    const found = await readOne(needs, id, (fault) => (isWritten ? onBlind(id, fault) : undefined));
     if (found === undefined) {
       if (id === next) lostTail ??= `segment ${id}: nothing is left of it`;
       continue;
@@ -69,15 +69,19 @@ async function* readUnsealed(
   if (lostTail !== undefined) needs.hooks.onTailLost(lostTail);
 }
 
-async function lacksLog(folder: string): Promise<boolean> {
-  return !(await dataFilesIn(folder)).some(({ kind }) => kind === 'log');
-}
-
 /** Undefined, and without its folder, when nothing is in it. */
-async function readOne(needs: RecoveryNeeds, id: number): Promise<Scanned | undefined> {
+async function readOne(
+  needs: RecoveryNeeds,
+  id: number,
+  onBlind: (fault: string) => void,
+): Promise<Scanned | undefined> {
   const { folderOf, mending, openSegment, hooks } = needs;
   const { fault } = await faultIn(folderOf(id), 'whole');
-  if (fault !== undefined && !(await mending.mendUnsealed(id, fault))) return undefined;
+  if (fault !== undefined) {
+    const { isAny, isBlind } = await mending.mendUnsealed(id, fault);
+    if (isBlind) onBlind(fault);
+    if (!isAny) return undefined;
+  }
   const found = await scanSegment(await openSegment(id), hooks);
   if (found === undefined) {
     await rm(folderOf(id), { recursive: true });

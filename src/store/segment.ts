@@ -9,6 +9,7 @@ import {
   batchKey,
   BEHIND_ALL,
   COMMIT_KEY,
+  COMPLETE_KEY,
   decodeBatchKey,
   decodeMarkKey,
   MARKS_END,
@@ -127,6 +128,11 @@ export class Segment {
       marks.set(decodeMarkKey(key), value);
     }
     return marks;
+  }
+
+  /** False when the first write of this segment, which has all marks, is lost. */
+  async hasAllMarks(): Promise<boolean> {
+    return (await this.#level.get(COMPLETE_KEY)) !== undefined;
   }
 
   /** Number of the last commit; undefined when nothing was ever written here. */

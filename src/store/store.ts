@@ -20,15 +20,17 @@ import { loadCatalogue, type LocatedRange, type SealedRow } from './catalogue.ts
 import { whenDiskHasRoom } from './disk-room.ts';
 import { takeFolder, unavailable, unreadable } from './folder.ts';
 import { loadGaps, type Gap } from './gaps.ts';
+import { copiedKey, loadKeptRows, restoreRows } from './kept-rows.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
 import { isDiskFull, type LevelOperation } from './level.ts';
 import { createMending } from './mending.ts';
 import { account, emptyOpen, type OpenSegment } from './open-segment.ts';
-import { openQuarantine, type SetAside } from './quarantine.ts';
+import type { SetAside } from './quarantine.ts';
 import { openReaders } from './readers.ts';
 import { Reading } from './reading.ts';
 import { recoverSegments } from './recovery.ts';
 import { SealedSegment } from './sealed-segment.ts';
+import type { TablesRoom } from './tables.ts';
 import { Segment, type Describe, type Range } from './segment.ts';
 
 export type { LocatedRange, SealedRow } from './catalogue.ts';
@@ -146,14 +148,23 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   const roomForOpening = writeBufferBytes * MEMTABLES_FOR_OPENING;
   const segmentsFolder = join(folder, 'segments');
 
-  const tables = await takeFolder(folder, clock, trace);
+  const { tables: rawTables, quarantine, fault: tablesFault } = await takeFolder(folder, clock, trace);
+  const kept = await loadKeptRows(rawTables);
+  const tables: TablesRoom = {
+    ...rawTables,
+    async write(changes) {
+      await rawTables.write(changes);
+      kept.note(changes);
+    },
+  };
   const catalogue = await loadCatalogue(tables);
   const gaps = await loadGaps(tables, trace);
-  const quarantine = await openQuarantine(folder);
   const readers = openReaders(openSealed, clock);
   const suspects = new Set<number>();
 
   const marks = new Map<string, Buffer>();
+  /** Copies of the tables' rows, as of the last commit before the start. */
+  const copies = new Map<string, Buffer>();
   const sealing: OpenSegment[] = [];
   /** Sealed, and being closed by LevelDB. */
   const leaving = new Map<number, Promise<void>>();
@@ -187,6 +198,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     mending,
     describe: (batch) => describe(batch),
     openHolding,
+    open: openSegments,
     suspect: (id) => void suspects.add(id),
   });
 
@@ -217,6 +229,11 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await inheritMarks();
       active = emptyOpen(await createSegment());
     }
+    if (tablesFault !== undefined) {
+      const restored = await restoreRows(tables, copies);
+      trace.error('the tables were damaged: rows are restored from the segments', { restored, reason: tablesFault });
+    }
+    copies.clear();
     prepareStandby();
   }
 
@@ -225,20 +242,40 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       sealing.push(active);
       seal(active);
     }
+    const isFirst = active === undefined;
     active = open;
+    // Where they are not all there, the segment before has those that are missing.
+    if (await open.segment.hasAllMarks()) dropMarks();
+    else if (isFirst) await inheritMarks();
     commit = lastCommit;
-    marks.clear();
-    for (const [key, value] of await open.segment.marks()) marks.set(key, value);
+    takeMarks(await open.segment.marks());
   }
 
   /** Without an active segment the newest sealed one has the complete set of marks. */
   async function inheritMarks(): Promise<void> {
-    const newest = catalogue.sealed().at(-1);
-    if (newest === undefined) return;
-    await readers.use(newest.id, async (segment) => {
-      for (const [key, value] of await segment.marks()) marks.set(key, value);
-      commit = (await segment.lastCommit()) ?? 0;
-    });
+    for (let newest; (newest = catalogue.sealed().at(-1)) !== undefined;) {
+      const { id } = newest;
+      try {
+        takeMarks(await readers.use(id, (segment) => segment.marks()));
+        commit = (await readers.use(id, (segment) => segment.lastCommit())) ?? 0;
+        return;
+      } catch (error) {
+        if (!(await mending.mend(id, messageOf(error), false))) throw error;
+      }
+    }
+  }
+
+  function takeMarks(found: Map<string, Buffer>): void {
+    for (const [key, value] of found) {
+      const row = copiedKey(key);
+      if (row === undefined) marks.set(key, value);
+      else copies.set(row, value);
+    }
+  }
+
+  function dropMarks(): void {
+    marks.clear();
+    copies.clear();
   }
 
   function createSegment(): Promise<Segment> {
@@ -299,7 +336,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     assert(!isWriting, 'one write at a time');
     isWriting = true;
     try {
-      await writeUntilThere(batches, changes);
+      await writeUntilThere(batches, [...changes, ...kept.takeChanged()]);
     } finally {
       isWriting = false;
     }
@@ -347,6 +384,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     if (!open.hasMarks) {
       keep(carry());
       for (const [name, value] of marks) operations.push({ type: 'put', key: markKey(name), value });
+      for (const [name, value] of kept.all()) operations.push({ type: 'put', key: markKey(name), value: value! });
       operations.push({ type: 'put', key: COMPLETE_KEY, value: Buffer.alloc(0) });
     }
     for (const [name, value] of changes) {
@@ -377,30 +415,18 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     tables.giveUp();
   }
 
+  function* openSegments(): Iterable<OpenSegment> {
+    yield* sealing;
+    if (active !== undefined) yield active;
+  }
+
   /** The segment in memory that holds `offset` of a partition, the oldest first. */
   function openHolding(partition: number, offset: number): OpenSegment | undefined {
-    for (const open of [...sealing, active]) {
-      const range = open?.ranges.get(partition);
+    for (const open of openSegments()) {
+      const range = open.ranges.get(partition);
       if (range !== undefined && offset <= range.lastOffset) return open;
     }
     return undefined;
-  }
-
-  async function findRange(partition: number, offset: number): Promise<LocatedRange | undefined> {
-    const open = openHolding(partition, offset);
-    const range = open?.ranges.get(partition);
-    if (range === undefined || range.firstOffset > offset) {
-      for await (const sealed of catalogue.rangesOf(partition, offset)) return sealed;
-    }
-    // The segment may have been sealed since it was found, its number stays the same.
-    return range === undefined ? undefined : { ...range, segment: open!.segment.id, isSealed: false };
-  }
-
-  function* openRanges(): Iterable<LocatedRange> {
-    for (const open of [...sealing, active]) {
-      if (open === undefined) continue;
-      for (const range of open.ranges.values()) yield { ...range, segment: open.segment.id, isSealed: false };
-    }
   }
 
   return {
@@ -416,18 +442,12 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     },
     async rangeAt(partition, offset) {
       try {
-        return await findRange(partition, offset);
+        return await reading.rangeAt(partition, offset);
       } catch (error) {
         throw unreadable(`the catalogue of partition ${partition}`, error);
       }
     },
-    async *allRanges() {
-      // What is sealed meanwhile moves to the catalogue: it is told once.
-      const open = [...openRanges()];
-      const told = new Set(open.map(({ segment }) => segment));
-      yield* open;
-      for await (const range of catalogue.allRanges()) if (!told.has(range.segment)) yield range;
-    },
+    allRanges: () => reading.allRanges(),
     *marks(prefix) {
       for (const entry of marks) if (entry[0].startsWith(prefix)) yield entry;
     },
@@ -455,7 +475,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       let bytes = quarantine.bytes();
       for (const each of catalogue.sealed()) bytes += each.diskBytes;
       // LevelDB keeps a log beside the tables of what is still in memory: at most two memtables more.
-      for (const open of [...sealing, active]) bytes += (open?.fillBytes ?? 0) + 2 * writeBufferBytes;
+      for (const open of openSegments()) bytes += open.fillBytes + 2 * writeBufferBytes;
       return bytes;
     },
     failure: () => failure ?? tables.failure(),

@@ -34,6 +34,8 @@ export interface LogFaults {
   damage?: string;
   /** The very end is cut. Before a sync has ended a power cut leaves it so. */
   tail?: string;
+  /** Records are lost of which nothing is known. */
+  isBlind?: boolean;
 }
 
 export interface LogRecord {
@@ -51,6 +53,7 @@ export async function* readLogRecords(file: FileHandle, faults: LogFaults): Asyn
     const block = await readAt(file, start, BLOCK_BYTES);
     if (block === undefined) {
       faults.damage ??= `bytes from ${start} on can't be read`;
+      faults.isBlind = true;
       parts = undefined;
       continue;
     }
@@ -61,7 +64,10 @@ export async function* readLogRecords(file: FileHandle, faults: LogFaults): Asyn
         continue;
       }
       // Sound bytes behind what is cut.
-      if (isRight && cut !== undefined) faults.damage ??= cut;
+      if (isRight && cut !== undefined) {
+        faults.damage ??= cut;
+        faults.isBlind = true;
+      }
       if (!isRight) faults.damage ??= `wrong checksum at ${start + at}`;
       if (type === FULL || type === FIRST) [parts, isSure] = [[], true];
       isSure &&= isRight;

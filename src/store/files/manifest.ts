@@ -7,8 +7,9 @@
 //
 // with all numbers as varints of up to 64 bits.
 
-import { open, readFile } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isHeadwaterError } from '../../errors.ts';
 import { ByteReader, corrupt } from '../../formats/bytes.ts';
 import { readBytes, readLogRecords, userKey, type LogFaults } from './log-file.ts';
 
@@ -19,11 +20,30 @@ export interface LiveFiles {
   log: number;
 }
 
+/** The same without CURRENT, as far as the newest MANIFEST can be read; undefined where none can. */
+export async function guessLiveFiles(folder: string): Promise<LiveFiles | undefined> {
+  const newest = (await readdir(folder))
+    .filter((name) => name.startsWith('MANIFEST-'))
+    .toSorted()
+    .at(-1);
+  if (newest === undefined) return undefined;
+  try {
+    return await readManifest(folder, newest);
+  } catch (error) {
+    if (isHeadwaterError(error) || (error as NodeJS.ErrnoException).code === 'EIO') return undefined;
+    throw error;
+  }
+}
+
 /** Throws FORMAT_TRUNCATED, FORMAT_CORRUPT, and what the file system throws where CURRENT or MANIFEST are missing. */
 export async function readLiveFiles(folder: string): Promise<LiveFiles> {
   const current = await readFile(join(folder, 'CURRENT'), 'latin1');
   const name = /^(MANIFEST-\d{1,15})\n$/.exec(current)?.[1];
   if (name === undefined) throw corrupt('CURRENT names no MANIFEST');
+  return readManifest(folder, name);
+}
+
+async function readManifest(folder: string, name: string): Promise<LiveFiles> {
   const file = await open(join(folder, name), 'r');
   try {
     const live: LiveFiles = { tables: new Map(), log: -1 };

@@ -21,6 +21,8 @@ const FOOTER_BYTES = 48;
 const TRAILER_BYTES = 5;
 const TAG_BYTES = 8;
 const ENTRIES_PER_RESTART = 16;
+/** The data blocks of a table take at least so much of it. */
+const DATA_SHARE_MIN = 0.95;
 /** A block ends with the entry that makes it 16 KiB: with the largest batch, and some more. */
 const BLOCK_BYTES_MAX = 2 * 1024 * 1024;
 /** More than any block, and a bound for what a damaged handle may ask for. */
@@ -52,15 +54,20 @@ export async function readTableIndex(file: FileHandle): Promise<BlockHandle[]> {
 }
 
 /**
- * The data blocks of a table whose index is lost, one after the other from the start, up to the first that is damaged. An
- * entry that shares nothing and has no key can't be: there the restarts of a block begin.
+ * The data blocks of a table whose index is lost, one after the other from the start, up to the first that is damaged: then
+ * `onEnd` is told. An entry that shares nothing and has no key can't be: there the restarts of a block begin.
  */
-export async function findBlocks(file: FileHandle): Promise<BlockHandle[]> {
+export async function findBlocks(file: FileHandle, onEnd: () => void): Promise<BlockHandle[]> {
+  const { size: fileBytes } = await file.stat();
   const handles: BlockHandle[] = [];
   for (let offset = 0; ;) {
     const window = await readAt(file, offset, BLOCK_BYTES_MAX);
     const size = window === undefined ? undefined : sizeOfBlock(window);
-    if (size === undefined) return handles;
+    if (size === undefined) {
+      // Behind the last one are the filter, which is short, the lost index and the footer.
+      if (offset < fileBytes * DATA_SHARE_MIN) onEnd();
+      return handles;
+    }
     handles.push({ offset, size, lastKey: Buffer.alloc(0) });
     offset += size + TRAILER_BYTES;
   }
@@ -118,20 +125,26 @@ async function readUnchecked(file: FileHandle, offset: number, size: number): Pr
   return bytes;
 }
 
-/** What is still an entry in a block whose checksum is wrong, up to where it leads nowhere. The caller judges the values. */
+/**
+ * What is still an entry in a block whose checksum is wrong, up to where it leads nowhere: `onEnd` is told if that is before
+ * the block's end. The caller judges the values.
+ */
 export async function* readDamagedBlock(
   file: FileHandle,
   handle: BlockHandle,
   after: Buffer | undefined,
+  onEnd: () => void,
 ): AsyncGenerator<Entry, void, void> {
   try {
     const block = await readUnchecked(file, handle.offset, handle.size);
     for (const entry of entriesOf(block.subarray(0, handle.size))) {
       const isBehind = after === undefined || entry.key.compare(after) > 0;
       if (isBehind && entry.key.compare(handle.lastKey) <= 0) yield entry;
+      else onEnd();
     }
   } catch (error) {
     if (!isHeadwaterError(error)) throw error;
+    onEnd();
   }
 }
 

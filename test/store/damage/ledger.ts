@@ -44,13 +44,16 @@ export async function readOffsets(partition: Partition, end: number): Promise<nu
 }
 
 /** What is neither there nor in a gap, there twice, or in a gap and there: nothing, or this throws. Returns what is lost. */
-export async function compare(store: Store, log: Log, ends: readonly number[]): Promise<number> {
+export async function compare(store: Store, log: Log, ends: readonly number[], what = ''): Promise<number> {
   let lost = 0;
   for (const partition of log.topic('t')!.partitions) {
     const end = ends[partition.index]!;
     const found = await readOffsets(partition, end);
     const missing = inGaps(store.gaps(), partition.index, end);
-    expect([...found, ...missing].toSorted((a, b) => a - b)).toEqual(upTo(end));
+    expect(
+      [...found, ...missing].toSorted((a, b) => a - b),
+      what,
+    ).toEqual(upTo(end));
     expect(found).toEqual(found.toSorted((a, b) => a - b));
     lost += missing.length;
   }

@@ -3,10 +3,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { HeadwaterError } from '../errors.ts';
+import type { HeadwaterError } from '../errors.ts';
 import { checkBatch, readBatchHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
-import type { Change, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
 import type { Durability } from './durability.ts';
@@ -17,15 +17,8 @@ import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
 import { openRetention } from './retention.ts';
 import { Tail } from './tail.ts';
-import {
-  checkSettings,
-  checkTopicName,
-  DEFAULT_SETTINGS,
-  endKey,
-  openTopicRows,
-  startKey,
-  type TopicRow,
-} from './topics.ts';
+import { loadTopicSet } from './topic-set.ts';
+import { openTopicRows } from './topics.ts';
 
 /**
  * A group commit: all that waited, over all partitions, in one atomic synced write. Whatever joins in the same
@@ -41,6 +34,7 @@ export interface Commit {
 }
 
 export { DURABILITIES, type Durability } from './durability.ts';
+export { DEFAULT_SETTINGS } from './topics.ts';
 
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
 export interface BatchSource {
@@ -175,9 +169,14 @@ export interface Log {
    * Its definition reaches the card no later than its first record. Throws TOPIC_INVALID.
    */
   ensureTopic(name: string): Topic;
+  /**
+   * Changes settings of a topic; partitions can be added. On return they are on the card. Throws TOPIC_UNKNOWN, and
+   * TOPIC_INVALID, also for a setting that the configuration gives: it would win again at the next start.
+   */
+  alterTopic(name: string, settings: Partial<TopicSettings>): Promise<void>;
   /** On return the topic is gone and its space is free as soon as its segments go. Throws TOPIC_UNKNOWN. */
   deleteTopic(name: string): Promise<void>;
-  /** Calls back after a topic was made or deleted. Returns the way to stop it. */
+  /** Calls back after a topic was made or deleted, or got more partitions. Returns the way to stop it. */
   onTopics(listener: () => void): () => void;
 
   /**
@@ -228,12 +227,6 @@ export interface LogNeeds {
   retentionIntervalMs?: number;
 }
 
-interface OpenTopic extends Topic {
-  id: Buffer;
-  settings: TopicSettings;
-  partitions: LogPartition[];
-}
-
 const PRODUCER_IDS_RESERVED = 1000;
 const RELAXED_MS = 5000;
 const RETENTION_INTERVAL_MS = 30_000;
@@ -246,22 +239,19 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   const trace = needs.trace.room('log');
   const producers = createProducers();
   const tail = new Tail();
-  let hasImmediate = false;
+  let isHurried = (): boolean => false;
   const commits = createCommits({
     store,
     clock,
     intervalMs: needs.commitIntervalMs,
     burstMs: needs.commitBurstMs,
     relaxedMs: needs.commitRelaxedMs ?? RELAXED_MS,
-    isHurried: () => hasImmediate,
+    isHurried: () => isHurried(),
   });
   const read = { bytes: 0 };
   const appended = { records: 0, bytes: 0, batches: 0 };
   const shared: PartitionNeeds = { store, clock, commits, producers, tail, appended, read, onLost };
 
-  const topics = new Map<string, OpenTopic>();
-  const byNumber = new Map<number, LogPartition>();
-  const listeners = new Set<() => void>();
   let producerIds = { next: 0, end: 0 };
   let lostTail: string | undefined;
 
@@ -278,115 +268,42 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     onTailLost: (reason) => void (lostTail = reason),
     carry: () => producers.snapshot(),
   });
-  const topicRows = await openTopicRows(tables);
   const clusterId = await loadClusterId(store);
   const positions = await loadPositions(tables, numberOf, clock, trace);
   producers.restore(store.marks('producers/'), clock.monotonicMs());
-  for (const [name, row] of await topicRows.load()) addTopic(name, row);
-  await placeEnds(store, byNumber, lostTail);
-  await applyConfiguredTopics();
+  const topics = await loadTopicSet({
+    rows: await openTopicRows(tables),
+    tables,
+    configured: needs.topics,
+    makePartition: (topic, index, number) => new LogPartition(shared, topic, index, number),
+    holdFor: commits.holdFor,
+    onRemoved(partitions) {
+      for (const { number } of partitions) {
+        producers.forget(number);
+        tail.forget(number);
+      }
+    },
+    trace,
+  });
+  isHurried = topics.hasImmediate;
+  await placeEnds(store, topics.partitions, lostTail);
+  await topics.configure();
 
   const retention = openRetention({
     store,
     positions,
     clock,
     trace,
-    partitions: byNumber,
+    partitions: topics.partitions,
     budgetBytes: needs.budgetBytes,
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
     afterRun: () => producers.expire(clock.monotonicMs()),
   });
 
-  function addTopic(name: string, row: TopicRow): OpenTopic {
-    const topic: OpenTopic = { name, id: Buffer.from(row.id, 'hex'), settings: DEFAULT_SETTINGS, partitions: [] };
-    topics.set(name, topic);
-    growTopic(topic, row);
-    return topic;
-  }
-
-  function growTopic(topic: OpenTopic, row: TopicRow): void {
-    topic.settings = { ...DEFAULT_SETTINGS, ...row.settings };
-    noteDurability();
-    for (const number of row.partitions.slice(topic.partitions.length)) {
-      const partition = new LogPartition(shared, topic, topic.partitions.length, number);
-      topic.partitions.push(partition);
-      byNumber.set(number, partition);
-    }
-  }
-
-  async function applyConfiguredTopics(): Promise<void> {
-    for (const [name, configured] of needs.topics) {
-      const topic = topics.get(name);
-      if (topic === undefined) await createTopic(name);
-      else await reconfigure(topic, configured);
-    }
-  }
-
-  async function reconfigure(topic: OpenTopic, configured: Partial<TopicSettings>): Promise<void> {
-    const settings = { ...topic.settings, ...configured };
-    checkSettings(settings);
-    if (settings.partitions < topic.partitions.length) {
-      trace.warn('a topic keeps its partitions, their number can only grow', {
-        topic: topic.name,
-        partitions: topic.partitions.length,
-      });
-      settings.partitions = topic.partitions.length;
-    }
-    if (JSON.stringify(settings) === JSON.stringify(topic.settings)) return;
-    const { row, changes } = topicRows.redefine(topic.name, rowOf(topic), settings);
-    await tables.write(changes);
-    growTopic(topic, row);
-  }
-
-  function rowOf(topic: OpenTopic): TopicRow {
-    return {
-      id: topic.id.toString('hex'),
-      partitions: topic.partitions.map((each) => each.number),
-      settings: topic.settings,
-    };
-  }
-
-  function defineTopic(
-    name: string,
-    settings: Partial<TopicSettings> = {},
-  ): { topic: OpenTopic; isKept: Promise<void> } {
-    checkTopicName(name);
-    const whole = { ...DEFAULT_SETTINGS, ...needs.topics.get(name), ...settings };
-    checkSettings(whole);
-    const { row, changes } = topicRows.define(name, whole);
-    const topic = addTopic(name, row);
-    const isKept = tables.write(changes);
-    // Its records wait until the definition is on the card.
-    commits.holdFor(isKept);
-    tellTopics();
-    return { topic, isKept };
-  }
-
-  async function createTopic(name: string, settings?: Partial<TopicSettings>): Promise<Topic> {
-    if (topics.has(name)) throw new HeadwaterError('TOPIC_EXISTS', `topic ${name} exists`);
-    const { topic, isKept } = defineTopic(name, settings);
-    await isKept;
-    return topic;
-  }
-
   async function deleteTopic(name: string): Promise<void> {
-    const topic = topics.get(name);
-    if (topic === undefined) throw new HeadwaterError('TOPIC_UNKNOWN', `there is no topic ${name}`);
-    topics.delete(name);
-    noteDurability();
-    const changes: Change[] = [[`topic/${name}`, null]];
-    for (const partition of topic.partitions) {
-      partition.remove();
-      byNumber.delete(partition.number);
-      producers.forget(partition.number);
-      tail.forget(partition.number);
-      changes.push([startKey(partition.number), null], [endKey(partition.number), null]);
-    }
-    // Written first: who is told may make the topic anew.
-    const isGone = tables.write(changes);
-    tellTopics();
-    await isGone;
-    for (const partition of topic.partitions) await positions.forget(partition.number);
+    const partitions = topics.get(name)?.partitions ?? [];
+    await topics.remove(name);
+    for (const partition of partitions) await positions.forget(partition.number);
     retention.runSoon();
   }
 
@@ -395,14 +312,6 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       topic,
       records,
     });
-  }
-
-  function noteDurability(): void {
-    hasImmediate = [...topics.values()].some((topic) => topic.settings.durability === 'immediate');
-  }
-
-  function tellTopics(): void {
-    for (const listener of listeners) listener();
   }
 
   async function newProducerId(): Promise<number> {
@@ -423,10 +332,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     const { counters } = commits;
     const failure = store.failure();
     let bytes = 0;
-    for (const partition of byNumber.values()) bytes += partition.bytes;
+    for (const partition of topics.partitions.values()) bytes += partition.bytes;
     return {
-      topics: topics.size,
-      partitions: byNumber.size,
+      topics: topics.count(),
+      partitions: topics.partitions.size,
       bytes,
       diskBytes: store.diskBytes(),
       budgetBytes: needs.budgetBytes,
@@ -451,14 +360,12 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   return {
     clusterId,
     topic: (name) => topics.get(name),
-    topics: () => [...topics.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    createTopic,
-    ensureTopic: (name) => topics.get(name) ?? defineTopic(name).topic,
+    topics: () => [...topics.all()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    createTopic: topics.create,
+    alterTopic: topics.alter,
+    ensureTopic: topics.ensure,
     deleteTopic,
-    onTopics(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
+    onTopics: topics.onChange,
     mark: (key, value, durability) => commits.mark(key, value, durability),
     marks: (prefix) => store.marks(prefix),
     newProducerId() {

@@ -207,7 +207,7 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function status(): DeviceStatus {
-    const { overlong, invalid, devices, details, problems = [] } = framing.status();
+    const { overlong, invalid, frames, devices, details, problems = [] } = framing.status();
     const waitingBytes = taken.bytes();
     const facts = {
       ...connection.status(),
@@ -219,6 +219,7 @@ export function openDevice(needs: DeviceNeeds): Device {
       overlong: overlong + refused,
       invalid,
     };
+    const told = { isMaster: framing.isMaster === true, ...(frames !== undefined && { frames }) };
     return {
       name: config.name,
       framing: config.framing.kind,
@@ -226,7 +227,7 @@ export function openDevice(needs: DeviceNeeds): Device {
       bytes,
       sent,
       waitingBytes,
-      problems: [...problemsOf({ ...facts, isMaster: framing.isMaster === true }), ...problems],
+      problems: [...problemsOf({ ...facts, ...told }), ...problems],
       ...(devices !== undefined && { devices }),
       ...(details !== undefined && { details }),
     };

@@ -100,6 +100,8 @@ export interface FramingStatus {
   overlong: number;
   /** Frames that were not as they should be: bad sums, wrong lengths, text that is no UTF-8. */
   invalid: number;
+  /** Frames that were as they should be, where the protocol has the others sent again: a few damaged ones are no problem there. */
+  frames?: number;
   /** What needs somebody's attention, one short sentence each, such as a unit that does not answer. */
   problems?: string[];
   /** Those of them that are known; at most a few hundred. */

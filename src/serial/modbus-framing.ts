@@ -21,6 +21,7 @@ import { createReadings, type Reading } from './modbus/readings.ts';
 import { choose, firstDues, nextDue, type Slot } from './modbus/schedule.ts';
 import type { ModbusConfig } from './modbus/settings.ts';
 import { openUnits } from './modbus/units.ts';
+import { requestWords, resultWords } from './modbus/words.ts';
 
 interface PendingWrite {
   write: Write;
@@ -108,6 +109,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     const known = units.of(unit.id);
     known.askedMs = nowMs;
     known.counts.polls += 1;
+    needs.showFrame?.('sent', () => requestWords(request));
     move({ kind: 'send', request, timeoutMs: unit.timeoutMs });
     return wakeMs(line, rules);
   }
@@ -118,6 +120,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     const known = units.of(write.write.unit);
     known.askedMs = nowMs;
     known.counts.writes += 1;
+    needs.showFrame?.('sent', () => requestWords(write.write));
     move({ kind: 'send', request: write.write, timeoutMs: write.timeoutMs });
     return wakeMs(line, rules);
   }
@@ -127,6 +130,7 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
     asked = undefined;
     const nowMs = clock.monotonicMs();
     units.judge(id, result, nowMs);
+    needs.showFrame?.('received', () => `unit ${id}: ${resultWords(result)}`);
     if (was === undefined) return;
     if ('write' in was) was.write.settle(outcomeOf(result));
     else finishPoll(was.poll, result, nowMs);
@@ -244,19 +248,24 @@ export function openModbusFraming(config: ModbusConfig, needs: FramingNeeds, ran
       dropWrites('headwater is stopping');
     },
     room: pump,
-    status: () => ({
-      overlong: 0,
-      invalid: units.wrong(),
-      problems: problemsOf(units.status(), following?.status()),
-      devices: units.status().map(lineDevice),
-      details: {
-        units: units.status(),
-        requests: polls.length,
-        skipped,
-        strayBytes,
-        ...(following !== undefined && { commands: following.status() }),
-      },
-    }),
+    status() {
+      const all = units.status();
+      const devices = all.map(lineDevice);
+      return {
+        overlong: 0,
+        invalid: units.wrong(),
+        frames: devices.reduce((sum, { frames }) => sum + frames, 0),
+        problems: problemsOf(all, following?.status()),
+        devices,
+        details: {
+          units: all,
+          requests: polls.length,
+          skipped,
+          strayBytes,
+          ...(following !== undefined && { commands: following.status() }),
+        },
+      };
+    },
     metrics,
   };
 }

@@ -15,6 +15,8 @@ export interface PortFacts {
   records: number;
   overlong: number;
   invalid: number;
+  /** Whole frames that came, where the protocol itself has the others sent again; undefined where nothing is. */
+  frames?: number;
   lastError?: string;
   /** True where the framing has to ask before a device speaks. */
   isMaster: boolean;
@@ -24,6 +26,9 @@ export interface PortFacts {
 const SILENT_MS = 60_000;
 /** So many bytes without a record are no accident. */
 const SENSELESS_BYTES = 4096;
+/** Of the frames that may be damaged before it is more than the life of a cable, and so many of them are no chance. */
+const DAMAGED_SHARE = 0.05;
+const DAMAGED_MIN = 10;
 
 /** What needs somebody's attention; empty when all is well. */
 export function problemsOf(port: PortFacts): string[] {
@@ -44,16 +49,22 @@ function silent({ state, sinceMs, heardMs, isMaster }: PortFacts): string | unde
   return `open for ${formatAge(sinceMs)}, and not a byte has come: look at the wiring, at baud, and at dtr`;
 }
 
-function senseless({ records, received }: PortFacts): string | undefined {
-  if (records > 0 || received < SENSELESS_BYTES) return undefined;
+function senseless({ records, received, frames = 0 }: PortFacts): string | undefined {
+  if (records > 0 || frames > 0 || received < SENSELESS_BYTES) return undefined;
   return `${received} bytes have come, and no record could be made of them: look at baud and at the framing`;
 }
 
-function counted({ overlong, invalid }: PortFacts): (string | undefined)[] {
+function counted({ overlong, invalid, frames }: PortFacts): (string | undefined)[] {
+  const notRight = invalid === 0 ? undefined : `not as it should be: ${invalid}`;
   return [
     overlong === 0 ? undefined : `longer than allowed: ${overlong}`,
-    invalid === 0 ? undefined : `not as it should be: ${invalid}`,
+    frames === undefined ? notRight : damaged(invalid, invalid + frames),
   ];
+}
+
+function damaged(count: number, all: number): string | undefined {
+  if (count < DAMAGED_MIN || count < DAMAGED_SHARE * all) return undefined;
+  return `${count} of ${all} frames came damaged: look at the wiring, and at baud`;
 }
 
 function held({ isPaused }: PortFacts): string | undefined {

@@ -29,6 +29,10 @@ test.each<[PortFacts, string[]]>([
   [{ ...UNHEARD, isMaster: true }, []],
   [{ ...WELL, records: 0 }, [expect.stringMatching(/^10000 bytes have come, and no record/) as string]],
   [{ ...WELL, overlong: 2, invalid: 3 }, ['longer than allowed: 2', 'not as it should be: 3']],
+  [{ ...WELL, records: 0, frames: 3 }, []],
+  [{ ...WELL, invalid: 40, frames: 1000 }, []],
+  [{ ...WELL, invalid: 9, frames: 9 }, []],
+  [{ ...WELL, invalid: 60, frames: 940 }, ['60 of 1000 frames came damaged: look at the wiring, and at baud']],
   [{ ...WELL, isPaused: true }, [expect.stringMatching(/^held back/) as string]],
 ])('of %j is said %j', (port, words) => {
   expect(problemsOf(port)).toEqual(words);

@@ -284,7 +284,7 @@ export function openBridgeFraming(config: BridgeConfig, needs: FramingNeeds, ran
     status(): FramingStatus {
       const all = statuses();
       const details = { ...counts, texts: texts.count(), devices: all };
-      return { overlong: 0, invalid: counts.bad, devices: all.map(lineDevice), details };
+      return { overlong: 0, invalid: counts.bad, frames: counts.frames, devices: all.map(lineDevice), details };
     },
     metrics: () => bridgeMetrics(counts, statuses()),
   };

@@ -36,6 +36,7 @@ function bench(settings: object = {}, first?: Speak, isOpen = true) {
   const records: FramedRecord[] = [];
   const asked: { atMs: number; unit: number; code: number }[] = [];
   const orders: CommandOrder[] = [];
+  const shown: string[] = [];
   const at = { speak: first ?? values(2300, 7), isFull: false, traced: [] as string[] };
   const framing = openModbusFraming(
     modbusConfig(port as ModbusPort, (what) => new Error(what) as never),
@@ -54,6 +55,7 @@ function bench(settings: object = {}, first?: Speak, isOpen = true) {
           clock.after(10, () => framing.chunk(sealed(Buffer.concat([head, data])), clock.wallMs()));
         return true;
       },
+      showFrame: (way, words) => void shown.push(`${way} ${words()}`),
       follow(order) {
         orders.push(order);
         return { status: () => ({}) as never, stop: () => Promise.resolve() };
@@ -66,7 +68,7 @@ function bench(settings: object = {}, first?: Speak, isOpen = true) {
   const told = () => records.splice(0).map(({ key, value }) => `${String(key)} ${String(value)}`);
   const order = (json: object): Promise<Outcome> =>
     orders[0]!.run({ value: Buffer.from(JSON.stringify(json)) } as Command);
-  return Object.assign(at, { framing, clock, asked, statusOf, told, order, orders });
+  return Object.assign(at, { framing, clock, asked, statusOf, told, order, orders, shown });
 }
 
 /** Input registers 0 and 1, and the echo of any write. */
@@ -291,6 +293,12 @@ test('the answer of a command has what its sender knows it by', () => {
   expect(orders[0]).toMatchObject({ name: 'serial/line', topic: 'c', resultTopic: 'r', ageMaxMs: 120_000 });
   const value = Buffer.from('{"id":"x7","unit":"u1","name":"mode","value":1}');
   expect(orders[0]!.echo({ value } as Command)).toEqual({ id: 'x7', unit: 'u1', name: 'mode' });
+});
+
+test('who looks on at the line is shown requests and answers in words', () => {
+  const { clock, shown } = bench();
+  clock.advance(100);
+  expect(shown.slice(0, 2)).toEqual(['sent unit 1: read input 0 to 1', 'received unit 1: 08fc 0007']);
 });
 
 test('metrics have a sample for each unit', () => {

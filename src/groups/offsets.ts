@@ -231,9 +231,14 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
     await Promise.all([...waitsFor].map((each) => each.done()));
   }
 
+  /** False for one that is gone, also where another one has its name. */
+  function isThere(topic: Topic): boolean {
+    return log.topic(topic.name)?.id.equals(topic.id) === true;
+  }
+
   /** Offsets of topics that are gone, or that were made anew, go too. */
   function forgetTopics(): void {
-    const gone = new Set([...topics.values()].filter((topic) => log.topic(topic.name)?.id.equals(topic.id) !== true));
+    const gone = new Set([...topics.values()].filter((topic) => !isThere(topic)));
     if (gone.size === 0) return;
     for (const { name } of gone) topics.delete(name);
     for (const group of groups.values()) {
@@ -250,9 +255,12 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
       return groups.size;
     },
     bytes: () => bytes,
-    committed: (groupId, topic, partition) => groups.get(groupId)?.rows.get(rowKey(topic, partition))?.kept,
+    committed(groupId, topic, partition) {
+      const row = groups.get(groupId)?.rows.get(rowKey(topic, partition));
+      return row !== undefined && isThere(row.topic) ? row.kept : undefined;
+    },
     committedBy(groupId) {
-      const rows = [...(groups.get(groupId)?.rows.values() ?? [])];
+      const rows = [...(groups.get(groupId)?.rows.values() ?? [])].filter(({ topic }) => isThere(topic));
       return rows.flatMap(({ topic, partition, kept }) => (kept ? [{ topic: topic.name, partition, ...kept }] : []));
     },
     commit,

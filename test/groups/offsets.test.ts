@@ -14,6 +14,7 @@ import {
 import type { Speaker } from '../../src/groups/state.ts';
 import { fakeClock, type FakeClock } from '../fakes/clock.ts';
 import { openLogFolder, silent, upTo, type OpenLogFolder } from '../log/open-log.ts';
+import { until } from '../parts/until.ts';
 
 const ALONE: Speaker = { memberId: '', instanceId: null, generation: -1 };
 const HOUR_MS = 3600_000;
@@ -135,7 +136,8 @@ test('with its topic an offset goes, and does not come back with a topic of that
   await folder.log.deleteTopic('t');
   await folder.log.createTopic('t');
   expect(opened.groups.committed('g', 't', 0)).toBeUndefined();
-  expect(opened.groups.list()).toEqual([]);
+  expect(opened.groups.committedBy('g')).toEqual([]);
+  await until('the group went with its last offset', () => opened.groups.list().length === 0);
   await opened.reopen();
   expect(opened.groups.list()).toEqual([]);
   expect([...opened.folder.log.marks('offset/'), ...opened.folder.log.marks('group/')]).toEqual([]);

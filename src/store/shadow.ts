@@ -1,12 +1,16 @@
 // A closed data folder that is read without touching it: LevelDB has no way to open a folder for reading only, it writes
-// at least a new MANIFEST. So a folder beside is made in which it may write: table files, which LevelDB never changes, are
-// links to the originals, and the few small files are copied. Works on a card that is mounted for reading only, and leaves
-// a damaged one as it is.
+// at least a new MANIFEST. So a folder beside is made in which it may write: tables that the MANIFEST names, which LevelDB
+// never changes, are links to the originals, and the few other files are copied. Works on a card that is mounted for
+// reading only, and leaves a damaged one as it is.
+//
+// A table that the MANIFEST does not name, as a crash or a close in the middle of its making leaves it, must be a copy:
+// LevelDB gives its number to the next table, and would write that through the link.
 
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { HeadwaterError } from '../errors.ts';
+import { readLiveFiles } from './files/manifest.ts';
 
 export interface Shadow {
   readonly folder: string;
@@ -14,8 +18,7 @@ export interface Shadow {
   remove(): Promise<void>;
 }
 
-/** What LevelDB only ever writes whole and then leaves as it is. */
-const TABLE = /\.(ldb|sst)$/;
+const TABLE = /^(\d+)\.(?:ldb|sst)$/;
 /** Whose owner and diagnostics these are is of no use to another process. */
 const LEFT_OUT = new Set(['owner', 'LOCK', 'LOG', 'LOG.old']);
 /** A reserve file would only cost time; LevelDB's own logs stay well below. */
@@ -36,15 +39,27 @@ export async function makeShadow(folder: string): Promise<Shadow> {
 }
 
 async function shadow(from: string, to: string): Promise<void> {
+  const named = await namedTables(from);
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) {
       await mkdir(target);
       await shadow(source, target);
     } else if (entry.isFile() && !LEFT_OUT.has(entry.name)) {
-      const isLinked = TABLE.test(entry.name) || (await stat(source)).size > COPIED_BYTES_MAX;
-      await (isLinked ? symlink(source, target) : copyFile(source, target));
+      const number = TABLE.exec(entry.name)?.[1];
+      if (number !== undefined && named.has(Number(number))) await symlink(source, target);
+      else if ((await stat(source)).size <= COPIED_BYTES_MAX) await copyFile(source, target);
     }
+  }
+}
+
+/** Numbers of the tables that are sure to stay as they are; none where there is no LevelDB, or a damaged one. */
+async function namedTables(folder: string): Promise<ReadonlySet<number>> {
+  try {
+    return new Set((await readLiveFiles(folder)).tables.keys());
+  } catch {
+    // Whoever opens the shadow finds out what is wrong, and says so.
+    return new Set();
   }
 }
 

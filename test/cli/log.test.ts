@@ -1,6 +1,15 @@
 // The log's tools, on a node that runs and on the folder of one that does not: what is sound, what is damaged, and what
 // comes out of one log and into another.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -124,6 +133,44 @@ describe('verify', () => {
     const { records, damage } = JSON.parse(out) as { records: number; damage: object[] };
     expect(damage).toEqual([{ topic: 'readings', partition: 0, from: 70, to: 140, what: 'the table file is broken' }]);
     expect(records).toBe(350 - 70);
+  });
+
+  test('a card that is damaged is looked at as it is: what is sound is counted, and no byte of it is changed', async () => {
+    const site = await openSite('pump-7');
+    await site.open.log.createTopic('readings', { retentionMs: -1 });
+    for (let first = 0; first < 400; first += 10) await site.partition().append(batchOf(first, 10, { bytes: 3000 }));
+    await site.stop();
+    const tables = readdirSync(join(site.open.folder, 'segments'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ldb'))
+      .map((name) => join(site.open.folder, 'segments', name));
+    const [first = ''] = tables.toSorted();
+    const bytes = readFileSync(first);
+    bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
+    writeFileSync(first, bytes);
+    const before = lookOf(site.open.folder);
+    const { code, out } = await run(['log', 'verify', '-o', 'json', '--data', site.open.folder]);
+    expect(code).toBe(10);
+    const { records, damage } = JSON.parse(out) as { records: number; damage: { from: number; to: number }[] };
+    const lost = damage.reduce((sum, { from, to }) => sum + to - from, 0);
+    expect(lost).toBeGreaterThan(0);
+    expect(records).toBe(400 - lost);
+    expect(lookOf(site.open.folder)).toEqual(before);
+  });
+
+  test('a table that nobody names is not written through a link', async () => {
+    const site = await readings();
+    await site.stop();
+    // LevelDB gives this number to the table that it makes of its log when it is opened.
+    const folder = join(site.open.folder, 'segments', '00000001');
+    const orphan = join(folder, '000005.ldb');
+    for (let number = 4; number < 9; number += 1) {
+      const path = join(folder, `00000${number}.ldb`);
+      if (!existsSync(path)) writeFileSync(path, 'half of a table');
+    }
+    const before = lookOf(site.open.folder);
+    expect((await run(['log', 'verify', '--data', site.open.folder])).out).toContain('350 records');
+    expect(lookOf(site.open.folder)).toEqual(before);
+    expect(readFileSync(orphan, 'utf8')).toBe('half of a table');
   });
 
   test('a terminal sees how far it is', async () => {

@@ -3,7 +3,7 @@
 // kept by the device (serial-device.c).
 
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cpuSecondsOf } from '../measure.ts';
@@ -17,6 +17,8 @@ const SIZES = [16, 64, 128];
 const PORTS = 8;
 const YAHDLC = 'python4yahdlc';
 const YAHDLC_VERSION = '1.3.5';
+/** What leaves out of the library all that a build may leave out. */
+const CORE = ['POLLED', 'PERSIST', 'RETAINED', 'PACK', 'COMMANDS', 'CHECKS'].map((name) => `-DHWB_${name}=0`);
 
 interface Result {
   records: number;
@@ -106,16 +108,19 @@ async function measureLatency(
   play: (link: string, ...args: string[]) => Promise<Result>,
 ): Promise<string[]> {
   const rows: string[][] = [];
-  for (const interval of ['1ms', '100ms']) {
-    stand.progress(`serial: latency, commit.interval ${interval}`);
-    const dir = stand.makeFolder(`serial-latency-${interval}`);
-    const headwater = await startHeadwater(stand, { dir, burst: '0ms', interval, serial: [link] });
+  for (const [name, burst] of [
+    ['0: credit is saved up', '1h'],
+    ['100 ms: no credit is saved up', '0ms'],
+  ] as const) {
+    stand.progress(`serial: latency, commit interval ${name}`);
+    const dir = stand.makeFolder(`serial-latency-${burst}`);
+    const headwater = await startHeadwater(stand, { dir, burst, serial: [link] });
     const { records, p50Ms, p99Ms } = await play(link, '--single', '--seconds', stand.isQuick ? '3' : '20');
-    rows.push([interval, String(records), p50Ms.toFixed(1), p99Ms.toFixed(1)]);
+    rows.push([name, String(records), p50Ms.toFixed(1), p99Ms.toFixed(1)]);
     await headwater.stop();
   }
-  const head = ['commit.interval', 'readings', 'p50 ms', 'p99 ms'];
-  return ['From the reading to its acknowledgement in the device, no credit saved up.', '', ...table(head, rows)];
+  const head = ['commit interval', 'readings', 'p50 ms', 'p99 ms'];
+  return ['From the reading to its acknowledgement in the device.', '', ...table(head, rows)];
 }
 
 /** Two published framings beside ours: yahdlc is built from its package; MIN is calculated from its description. */
@@ -129,7 +134,7 @@ async function peers(stand: Stand, folder: string): Promise<string[]> {
   compile(program, [join(import.meta.dirname, '../hdlc-line.c'), ...sources], ['-I', yahdlc]);
   const shares = SIZES.map((size) => 1 / Number(execFileSync(program, [String(size), '20000'], { encoding: 'utf8' })));
   rows.push([`yahdlc ${YAHDLC_VERSION} (frames with a CRC of 16 bits, no retransmission)`, ...shares.map(percent)]);
-  return [...peerTable(rows), '', ...flash(folder, yahdlc, sources)];
+  return [...peerTable(rows), '', ...footprints(folder, yahdlc, sources)];
 }
 
 function peerTable(rows: string[][]): string[] {
@@ -167,34 +172,40 @@ async function fetchYahdlc(folder: string): Promise<string | undefined> {
   return existsSync(sources) ? sources : undefined;
 }
 
-/** Flash on a Cortex-M0, where the cross compiler is there. */
-function flash(folder: string, yahdlc: string, sources: string[]): string[] {
-  const size = (files: string[], include: string): number | undefined => {
-    let bytes = 0;
-    for (const [index, file] of files.entries()) {
-      const object = join(folder, `${index}.o`);
-      const flags = ['-mcpu=cortex-m0', '-mthumb', '-Os', '--specs=picolibc.specs', '-I', include];
-      try {
-        execFileSync('arm-none-eabi-gcc', [...flags, '-c', file, '-o', object], { stdio: 'pipe' });
-      } catch {
-        return undefined;
-      }
+interface Footprint {
+  flash: number;
+  ram: number;
+}
+
+/** Flash and RAM on a Cortex-M0, where the cross compiler is there. Buffers are the caller's in both. */
+function footprints(folder: string, yahdlc: string, sources: string[]): string[] {
+  const object = join(folder, 'size.o');
+  const state = join(folder, 'state.c');
+  writeFileSync(state, '#include "headwater_bridge.h"\nchar state[sizeof(hwb_t)];\n');
+  function measure(files: string[], include: string, flags: string[] = []): Footprint {
+    const sum = { flash: 0, ram: 0 };
+    for (const file of files) {
+      const target = ['-mcpu=cortex-m0', '-mthumb', '-Os', '--specs=picolibc.specs', '-I', include];
+      execFileSync('arm-none-eabi-gcc', [...target, ...flags, '-c', file, '-o', object], { stdio: 'pipe' });
       const [, line] = execFileSync('arm-none-eabi-size', [object], { encoding: 'utf8' }).split('\n');
-      const [text, data] = line!.trim().split(/\s+/).map(Number);
-      bytes += text! + data!;
+      const [text, data, bss] = line!.trim().split(/\s+/).map(Number);
+      sum.flash += text! + data!;
+      sum.ram += data! + bss!;
     }
-    return bytes;
-  };
-  const ours = size([join(BRIDGE, 'headwater_bridge.c')], BRIDGE);
-  const theirs = size(sources, yahdlc);
-  if (ours === undefined || theirs === undefined) return ['No flash sizes: gcc-arm-none-eabi is not installed.'];
-  return table(
-    ['flash on a Cortex-M0, -Os', 'bytes'],
-    [
-      ['headwater_bridge.c: frames, queue, retransmission, time, commands, polled mode', String(ours)],
-      ['yahdlc: frames alone', String(theirs)],
-    ],
-  );
+    return sum;
+  }
+  const ours = [join(BRIDGE, 'headwater_bridge.c'), state];
+  try {
+    const rows: [string, Footprint][] = [
+      ['headwater_bridge.c, all of it: and time, commands, polled mode, a persistent store', measure(ours, BRIDGE)],
+      ['headwater_bridge.c, its core: frames, queue, acknowledgements, retransmission', measure(ours, BRIDGE, CORE)],
+      ['yahdlc: frames alone', measure(sources, yahdlc)],
+    ];
+    const cells = rows.map(([name, { flash, ram }]) => [name, String(flash), String(ram)]);
+    return table(['on a Cortex-M0, -Os, bytes', 'flash', 'RAM besides buffers'], cells);
+  } catch {
+    return ['No sizes on a Cortex-M0: gcc-arm-none-eabi and picolibc-arm-none-eabi are not installed.'];
+  }
 }
 
 function compile(program: string, files: string[], flags: string[]): void {

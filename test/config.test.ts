@@ -61,7 +61,7 @@ describe('the file', () => {
     expect(config).toEqual({
       node: { name: 'pump-7' },
       data: { dir: `${process.cwd()}/data`, budgetBytes: 8 * 2 ** 30 },
-      commit: { profile: 'sd', intervalMs: 100, burstMs: 300_000 },
+      commit: { profile: 'sd', intervalMs: 100, burstMs: 300_000, relaxedMs: 5000 },
       card: { bytes: undefined, enduranceBytes: undefined, cycles: 500, fallbackBytes: 64 * 2 ** 30 },
       mqtt: {
         listen: { host: '127.0.0.1', port: 1883 },

@@ -143,7 +143,10 @@ function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCod
     .option('-p, --partitions <number>', 'how many, 1 to 4096', wholeNumber)
     .option('--retention <duration>', 'such as 7d, or never')
     .option('--retention-bytes <size>', 'of each partition, such as 2GiB, or none')
-    .option('--durability <word>', 'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md')
+    .option(
+      '--durability <word>',
+      'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md',
+    )
     .action(async (topic: string, options: { output: 'text' | 'json' }) => {
       const { createTopic } = await import('./topics.ts');
       setExitCode(await createTopic(topic, options, terminal));

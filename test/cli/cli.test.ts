@@ -136,7 +136,7 @@ describe('config', () => {
       string,
       Record<string, unknown>
     >;
-    expect(json['commit']).toEqual({ profile: 'sd', interval: '100ms', burst: '5m' });
+    expect(json['commit']).toEqual({ profile: 'sd', interval: '100ms', burst: '5m', relaxed: '5s' });
   });
 
   test('show --defaults is a file to start from', async () => {

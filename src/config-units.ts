@@ -152,6 +152,15 @@ export function formatAmount(bytes: number): string {
   return `${count >= 99.95 ? count.toFixed(0) : count.toFixed(1)} ${found[0]}`;
 }
 
+const YEARS_MAX = 100;
+const YEAR_DAYS = 365.25;
+
+/** How long a card lasts, as people think of it: `more than 100 years`, `10.9 years`, `73 days`. */
+export function formatLife(years: number): string {
+  if (years > YEARS_MAX) return `more than ${YEARS_MAX} years`;
+  return years >= 1 ? `${years.toFixed(1)} years` : `${Math.floor(years * YEAR_DAYS)} days`;
+}
+
 /** Where a door listens, or where to connect to. Port 0 takes any free port. */
 export interface Address {
   host: string;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
-import { formatAge, formatAmount } from '../src/config-units.ts';
+import { formatAge, formatAmount, formatLife } from '../src/config-units.ts';
 import { DEFAULT_GROUP_SETTINGS } from '../src/groups/groups.ts';
 import { HeadwaterError } from '../src/errors.ts';
 
@@ -432,6 +432,15 @@ describe('what is printed', () => {
     [32e12, '32.0 TB'],
   ])('%d bytes are %s to people', (bytes, text) => {
     expect(formatAmount(bytes)).toBe(text);
+  });
+
+  test.each([
+    [1000, 'more than 100 years'],
+    [10.94, '10.9 years'],
+    [0.2, '73 days'],
+    [0, '0 days'],
+  ])('%d years are %s to people', (years, text) => {
+    expect(formatLife(years)).toBe(text);
   });
 
   test('the sample file is the schema as it is', () => {

@@ -1,12 +1,9 @@
 // The wear of the card in two lines of `headwater status`: what the commit setting may cost, and what was measured.
 
-import { formatAge, formatAmount, formatDuration } from '../config-units.ts';
+import { formatAge, formatAmount, formatDuration, formatLife } from '../config-units.ts';
 import type { Headwater } from '../headwater.ts';
 
 type Wear = ReturnType<Headwater['status']>['wear'];
-
-/** Beyond this nobody's card is left, whatever the numbers say. */
-const YEARS_MAX = 100;
 
 export function wearLines({ commit, card, total, recent, yearsLeft }: Wear): string[] {
   const { intervalMs, bytesPerDayMax, yearsMin } = commit;
@@ -21,14 +18,10 @@ export function wearLines({ commit, card, total, recent, yearsLeft }: Wear): str
     writers.push(`${recent.writtenPerStoredByte.toFixed(1)} for each byte stored`);
   }
   if (all !== undefined) writers.push(`${formatAmount(all)}${pace} by everybody on ${card.device}`);
-  const lasts = isEarly ? 'too early to tell how long it lasts' : `${years(yearsLeft)} left`;
+  const lasts = isEarly ? 'too early to tell how long it lasts' : `${formatLife(yearsLeft)} left`;
   return [
-    `  commits: one each ${formatDuration(intervalMs)}, at most ${formatAmount(bytesPerDayMax)} a day, ${years(yearsMin)} of ${life}\n`,
+    `  commits: one each ${formatDuration(intervalMs)}, at most ${formatAmount(bytesPerDayMax)} a day, ${formatLife(yearsMin)} of ${life}\n`,
     `  written: ${writers.join(', ')}; ${lasts}, measured over ${formatAge(recent.seconds * 1000)}\n`,
     ...(card.lifeUsed === undefined ? [] : [`  the card itself says: ${100 * card.lifeUsed} % used at most\n`]),
   ];
-}
-
-function years(count: number): string {
-  return count > YEARS_MAX ? `more than ${YEARS_MAX} years` : `${count.toFixed(1)} years`;
 }

@@ -1,7 +1,7 @@
 // What is looked at, by number: each check takes the facts and says what it found and what to do next. Numbers are for
 // people's scripts and notes: one keeps its meaning for ever, and none is given twice. docs/operations.md lists them. Pure.
 
-import { formatAge, formatAmount, formatDuration } from '../config-units.ts';
+import { formatAge, formatAmount, formatDuration, formatLife } from '../config-units.ts';
 import type { Status } from '../http/status.ts';
 
 /** `note`: good to know. `warning`: will become a fault, or loses something. `error`: somebody has to act. */
@@ -130,12 +130,12 @@ function wear({ status }: Facts): Finding {
     return used >= LIFE_USED_ERROR ? error(found, replace) : warning(found, replace);
   }
   if (yearsLeft === undefined || recent.seconds < MEASURED_SECONDS_MIN) {
-    const cost = `commits each ${formatDuration(commit.intervalMs)} may cost ${formatAmount(commit.bytesPerDayMax)} a day, ${commit.yearsMin.toFixed(1)} years of the card`;
+    const cost = `commits each ${formatDuration(commit.intervalMs)} may cost ${formatAmount(commit.bytesPerDayMax)} a day, ${formatLife(commit.yearsMin)} of the card`;
     return commit.yearsMin < 1
       ? warning(`${cost}, if somebody publishes all the time`, next)
       : ok(`${cost}; not measured long enough for more`);
   }
-  const found = `the card lasts ${yearsLeft.toFixed(1)} years at the pace of the last ${formatAge(recent.seconds * 1000)} (${own})`;
+  const found = `the card lasts ${formatLife(yearsLeft)} at the pace of the last ${formatAge(recent.seconds * 1000)} (${own})`;
   if (yearsLeft < YEARS_ERROR) return error(found, next);
   return yearsLeft < YEARS_WARNING ? warning(found, next) : ok(found);
 }
@@ -192,8 +192,9 @@ function upstream({ status, isRunning }: Facts): Finding | undefined {
   return bad.some(({ state }) => state === 'refused') ? error(found, next) : warning(found, next);
 }
 
-function permissions({ folder }: Facts): Finding {
+function permissions({ folder, isRunning }: Facts): Finding {
   const { path, isWritable, isReadableByAll } = folder;
+  if (!isWritable && !isRunning) return note(`${path} can be read, and not written by this user`);
   if (!isWritable)
     return error(
       `${path} can't be written by this user`,

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { formatAge } from '../config-units.ts';
+import { formatAge, formatLife } from '../config-units.ts';
 import type { Answer } from './exchange.ts';
 import type { DoorStatus, MirrorSummary, Status } from './status.ts';
 
@@ -127,17 +127,23 @@ function doorRow({ name, state, records, bytes, clients }: DoorStatus): string {
   return row(name, `${state}${connected}, ${counted(records)}, ${size(bytes)}`);
 }
 
-function isSafe({ log, health }: Status): string {
+function isSafe({ log, wear, health }: Status): string {
   const percent = (100 * log.diskBytes) / log.budgetBytes;
   const share = percent < 1 ? 'less than 1' : Math.round(percent);
   const rows = [
     row('waits for the card', size(log.waitingBytes)),
     row('last commit', `${Math.round(log.commits.lastMs)} ms`),
     row('on the card', `${size(log.diskBytes)} of ${size(log.budgetBytes)} (${share} %)`),
+    row('the card lasts', lifeOf(wear)),
     ...health.reasons.map((reason) => row('!', reason)),
   ];
   const isGood = health.ok && log.state === 'ok';
   return card('Is it safe?', isGood ? 'good' : 'bad', isGood ? 'yes, all acknowledged records are synced' : 'no', rows);
+}
+
+function lifeOf({ yearsLeft, recent }: Status['wear']): string {
+  if (yearsLeft === undefined) return 'too early to tell';
+  return `${formatLife(yearsLeft)}, ${size(recent.deviceBytesPerDay ?? recent.processBytesPerDay)} a day`;
 }
 
 function leaving({ mirrors }: Status, rates: Rates): string {

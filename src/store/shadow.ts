@@ -65,8 +65,11 @@ async function namedTables(folder: string): Promise<ReadonlySet<number>> {
 
 /** Throws USAGE where there is no log, STORE_LOCKED where a process has it open. */
 export async function checkClosed(folder: string): Promise<void> {
-  const isLog = await stat(join(folder, 'tables')).catch(() => undefined);
-  if (isLog?.isDirectory() !== true) {
+  // Either can be made anew from the other.
+  const parts = await Promise.all(
+    ['tables', 'segments'].map((name) => stat(join(folder, name)).catch(() => undefined)),
+  );
+  if (!parts.some((part) => part?.isDirectory() === true)) {
     throw new HeadwaterError('USAGE', `${folder} holds no log of headwater: name the folder that data.dir was`);
   }
   const lock = await stat(join(folder, 'tables', 'LOCK')).catch(() => undefined);

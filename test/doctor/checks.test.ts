@@ -72,7 +72,7 @@ test.each<[string, string, string, Facts, string]>([
   ['HW001', 'error', 'a clock of 1970', { ...GOOD, wallMs: 5000 }, '1970-01-01'],
   ['HW001', 'warning', 'a clock that nobody keeps', { ...GOOD, isSynchronised: false }, 'no time server'],
   ['HW002', 'error', 'a card that refuses', withLog({ state: 'failing', reason: 'EIO' }), 'refuses writes: EIO'],
-  ['HW003', 'error', 'weeks left', withWear({ recent: DAY, yearsLeft: 0.2 }), '0.2 years'],
+  ['HW003', 'error', 'weeks left', withWear({ recent: DAY, yearsLeft: 0.2 }), '73 days'],
   ['HW003', 'warning', 'two years left', withWear({ recent: DAY, yearsLeft: 2 }), '2.0 years'],
   ['HW003', 'warning', 'a costly setting', withWear({ commit: HARD, recent: { ...DAY, seconds: 60 } }), '1.5 TB a day'],
   ['HW003', 'error', "the card's own word", withWear({ card: { ...WEAR.card, lifeUsed: 0.9 } }), '90 % of its life'],
@@ -139,6 +139,11 @@ test('what cannot be known is left out, or said to be unknown', () => {
   const checks = examine({ ...rest, status: { ...rest.status, mirrors: [], serial: [] }, isRunning: false });
   expect(checks.map(({ id }) => id)).toEqual(['HW001', 'HW002', 'HW003', 'HW005', 'HW008', 'HW009', 'HW010']);
   expect(checks[0]).toMatchObject({ severity: 'note' });
+});
+
+test('a folder of a node that does not run need not be written', () => {
+  const checks = examine({ ...GOOD, folder: { ...GOOD.folder, isWritable: false }, isRunning: false });
+  expect(checks.find(({ id }) => id === 'HW008')).toMatchObject({ severity: 'note' });
 });
 
 test('a clock is synchronised by a file, or by whoever answers', async () => {

@@ -59,6 +59,7 @@ describe('the page', () => {
   test('it answers the three questions, and takes nothing from elsewhere', async () => {
     const { text, headers } = await door.ask('/');
     for (const question of ['Is data coming in?', 'Is it safe?', 'Is it leaving?']) expect(text).toContain(question);
+    expect(text).toContain('10.9&nbsp;years, 3.7&nbsp;GiB a day');
     expect(text).not.toMatch(/(src|href)="https?:/);
     expect(headers['content-security-policy']).toContain("default-src 'none'");
   });

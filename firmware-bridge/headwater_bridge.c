@@ -73,12 +73,6 @@ enum {
 
 enum { WELCOME_SESSION = 0, WELCOME_EPOCH = 1, WELCOME_VERSION = 3 };
 
-/* What is to be sent as soon as the line has room, besides records that wait in the store. */
-enum { DUE_HELLO = 1, DUE_ECHO = 2, DUE_ANSWER = 4, DUE_RESEND = 8, DUE_PING = 16 };
-
-/* RX_OPEN: the block stands for a zero, unless the frame ends with it. TX_ZERO_SENT: the last byte ended a frame and may begin the next. */
-enum { RX_SEEN = 1, RX_OPEN = 2, RX_BAD = 4, TX_ZERO_SENT = 1, TX_RECORDS = 2 };
-
 /* ABANDONED: the firmware still works at a command whose session is over. */
 enum { COMMAND_NONE, COMMAND_WAITS, COMMAND_TAKEN, COMMAND_ANSWERED, COMMAND_ABANDONED };
 
@@ -87,9 +81,10 @@ enum { TURN_HOST, TURN_GIVEN, TURN_SPEAKING };
 
 enum {
     CRC_SIZE = 4,
-    QUEUE_HEADER = 7, /* length u16, channel u8, time u32 */
+    BODY_AT = 8, /* where a body is built in the tx buffer */
+    QUEUE_HEADER = 7, /* time u32, length u16, channel u8 */
     PACK_HEADER = 4,  /* channel u8, later u16, length u8 */
-    RECORD_OVERHEAD = 12 /* the most that a DATA or PAST body has besides the payload, address excepted */
+    RECORD_OVERHEAD = 12 /* what a DATA body has besides the payload, address excepted; PAST has one more */
 };
 
 /* Milliseconds; SPEC.md, section 4. */
@@ -108,14 +103,16 @@ enum {
     TURN_LATE = 18
 };
 #define VERSION_WAIT 60000U
+#define CRC_RESIDUE 0xDEBB20E3UL /* what the register holds after a body and its CRC */
 
 #define ERROR_UNKNOWN 65535U /* of TIME */
+#define RX_TOO_LONG 65535U
 #define UNCOMMITTED_MAX 16384 /* records under way, so that 16-bit sequences stay unambiguous */
 
 /* ------------------------------------------------------------------------------------------------ words and bytes */
 
 static int is_polled(const hwb_t *h) {
-    return HWB_POLLED && h->config->address != 0;
+    return HWB_POLLED && h->address != 0;
 }
 
 static int is_persistent(const hwb_t *h) {
@@ -129,26 +126,70 @@ static int takes_commands(const hwb_t *h) {
 /* What the machine computes with at ease, 16 bits or more: narrower types cost an instruction for each step. */
 typedef unsigned word_t;
 
-static uint32_t take(const uint8_t *bytes, word_t count) {
-    uint32_t value = 0;
-    while (count > 0) {
-        count--;
-        value = (value << 8) | bytes[count];
+/* Kept out of its callers: a conditional branch of Thumb-1 reaches 256 bytes, and each further one costs two bytes more, so one large function
+ * is longer than its parts. Only where it saves more than the call costs; of no other meaning. */
+#ifdef __GNUC__
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
+
+/* The fields that a kind of frame begins with, three bits for each: its width in bytes, the first one lowest. Values of all widths are uint32_t. */
+enum { U8 = 1, U16 = 2, U32 = 4 };
+#define FIELDS(a, b, c, d) ((a) | (b) << 3 | (c) << 6 | (d) << 9)
+#define FIELDS_HELLO (FIELDS(U16, U16, U32, U32) | (uint32_t)FIELDS(U32, U32, U32, U32) << 12 | (uint32_t)FIELDS(U32, U16, 0, 0) << 24)
+#define FIELDS_WELCOME (FIELDS(U8, U8, U32, U32) | (uint32_t)FIELDS(U32, U32, U16, U16) << 12 | (uint32_t)U8 << 24)
+enum {
+    FIELDS_WHO = U8,
+    FIELDS_DATA = FIELDS(U16, U8, U32, 0),
+    FIELDS_PAST = FIELDS(U16, U16, U32, 0),
+    FIELDS_PACK = FIELDS(U16, U32, 0, 0),
+    FIELDS_PACKED = FIELDS(U8, U16, U8, 0),
+    FIELDS_CHANNEL = U8,
+    FIELDS_SKIP = U32,
+    FIELDS_ECHO = FIELDS(U8, U32, 0, 0),
+    FIELDS_ANSWER = FIELDS(U16, U8, 0, 0),
+    FIELDS_PING = 0,
+    FIELDS_ACK = FIELDS(U16, U16, U8, 0),
+    FIELDS_NAK = FIELDS(U16, U8, 0, 0),
+    FIELDS_TIME = FIELDS(U8, U32, U32, U16),
+    FIELDS_COMMAND = FIELDS(U16, U8, 0, 0),
+    FIELDS_MOST = 10 /* no frame has more */
+};
+
+/* Reads fields, little-endian; returns where they end. NULL if that is beyond `end`. */
+static const uint8_t *take(const uint8_t *from, const uint8_t *end, uint32_t fields, uint32_t *values) {
+    for (; fields != 0; fields >>= 3) {
+        word_t width = fields & 7U, i = width;
+        uint32_t value = 0;
+        if (width > (size_t)(end - from)) return NULL;
+        while (i > 0) value = value << 8 | from[--i];
+        from += width;
+        *values++ = value;
     }
-    return value;
+    return from;
 }
 
-static uint8_t *give(uint8_t *bytes, uint32_t value, word_t count) {
-    while (count > 0) {
-        *bytes++ = (uint8_t)value;
-        value >>= 8;
-        count--;
+static uint8_t *give(uint8_t *to, uint32_t fields, const uint32_t *values) {
+    for (; fields != 0; fields >>= 3) {
+        word_t width = fields & 7U;
+        uint32_t value = *values++;
+        for (; width > 0; width--) {
+            *to++ = (uint8_t)value;
+            value >>= 8;
+        }
     }
-    return bytes;
+    return to;
 }
 
-static uint16_t take16(const uint8_t *bytes) {
-    return (uint16_t)take(bytes, 2);
+/* The longest body that fits into the tx buffer. */
+static word_t own_max(const hwb_t *h) {
+    return h->config->tx_size - (word_t)BODY_AT;
+}
+
+/* What the body of a record's frame has at most besides the payload. */
+static word_t overhead(const hwb_t *h) {
+    return RECORD_OVERHEAD + (is_persistent(h) ? 1U : 0U) + (is_polled(h) ? 1U : 0U);
 }
 
 /* Signed distance from sequence `b` to `a`. */
@@ -157,7 +198,7 @@ static int32_t beyond(uint32_t a, uint32_t b) {
 }
 
 /* The sequence nearest to `about` whose low 16 bits are `low`. */
-static uint32_t widen(uint32_t low, uint32_t about) {
+static APART uint32_t widen(uint32_t low, uint32_t about) {
     uint32_t up = (low - about) & 0xFFFFU;
     return about + up - ((up & 0x8000U) << 1);
 }
@@ -166,74 +207,63 @@ uint32_t hwb_crc32(uint32_t crc, const void *data, size_t length) {
 #ifdef HWB_CRC32
     return HWB_CRC32(crc, (const uint8_t *)data, length);
 #else
-    /* Half a byte at a time: 64 bytes of table instead of 1,024, at half the speed. */
-    static const uint32_t table[16] = {0x00000000UL, 0x1DB71064UL, 0x3B6E20C8UL, 0x26D930ACUL, 0x76DC4190UL, 0x6B6B51F4UL,
-                                       0x4DB26158UL, 0x5005713CUL, 0xEDB88320UL, 0xF00F9344UL, 0xD6D6A3E8UL, 0xCB61B38CUL,
-                                       0x9B64C2B0UL, 0x86D3D2D4UL, 0xA00AE278UL, 0xBDBDF21CUL};
+    /* Bit by bit: the slowest way and the smallest. */
     const uint8_t *byte = data;
     while (length > 0) {
+        word_t bit = 8;
         crc ^= *byte++;
-        crc = (crc >> 4) ^ table[crc & 15U];
-        crc = (crc >> 4) ^ table[crc & 15U];
+        do crc = crc & 1 ? crc >> 1 ^ 0xEDB88320UL : crc >> 1;
+        while (--bit > 0);
         length--;
     }
     return crc;
 #endif
 }
 
-/* The CRC of a body without its last four bytes; the key goes first and is not sent. */
+/* The CRC's register after a body of `length` bytes. The key goes first and is not sent: as if its four bytes had been xored into the start. */
 static uint32_t body_crc(const hwb_t *h, const uint8_t *body, size_t length) {
-    uint8_t key[4] = {0, 0, 0, 0};
-    uint32_t crc;
-    if ((body[0] & TYPE_MASK) >= TYPE_KEYED) give(key, h->key, sizeof key);
-    crc = hwb_crc32(0xFFFFFFFFUL, key, sizeof key);
-    crc = hwb_crc32(crc, body, length);
-    return crc ^ 0xFFFFFFFFUL;
+    static const uint8_t zeros[4];
+    uint32_t key = (body[0] & TYPE_MASK) >= TYPE_KEYED ? h->key : 0;
+    return hwb_crc32(hwb_crc32(~key, zeros, sizeof zeros), body, length);
 }
 
 /* ------------------------------------------------------------------------------------------------ the store
  *
- * The queue is a ring of bytes: length u16, channel u8, time u32, payload, for each record. The producer alone moves `head` and `made`,
+ * The queue is a ring of bytes: a header and the payload of each record. The producer alone moves `head` and `made`,
  * the consumer `tail`, `freed` and `first`. One byte stays free, so that head == tail means empty.
  */
 
-static uint32_t made_count(const hwb_t *h) {
-    uint32_t made;
-    HWB_LOCK();
-    made = h->made;
-    HWB_UNLOCK();
-    HWB_BARRIER();
-    return made;
-}
-
-uint32_t hwb_pending(const hwb_t *h) {
+APART uint32_t hwb_pending(const hwb_t *h) {
     uint32_t count;
     HWB_LOCK();
     count = h->made - h->freed;
     HWB_UNLOCK();
+    HWB_BARRIER(); /* what the producer wrote before it counted may be read from here on */
     return count;
 }
 
 static uint32_t end_of(const hwb_t *h) {
-    return h->first + (made_count(h) - h->freed);
+    return h->first + hwb_pending(h);
 }
 
 /* Copies out of the queue at `at`; returns the position behind. */
-static word_t queue_take(const hwb_t *h, word_t at, uint8_t *to, word_t count) {
-    const hwb_config_t *config = h->config;
+static APART word_t queue_take(const hwb_t *h, word_t at, uint8_t *to, word_t count) {
+    const uint8_t *queue = h->config->queue;
+    word_t size = h->config->queue_size;
     while (count > 0) {
-        *to++ = config->queue[at];
-        at = at + 1U == config->queue_size ? 0 : at + 1U;
+        *to++ = queue[at];
+        if (++at == size) at = 0;
         count--;
     }
     return at;
 }
 
-static word_t queue_put(const hwb_t *h, word_t at, const uint8_t *from, word_t count) {
-    const hwb_config_t *config = h->config;
+static APART word_t queue_put(const hwb_t *h, word_t at, const uint8_t *from, word_t count) {
+    uint8_t *queue = h->config->queue;
+    word_t size = h->config->queue_size;
     while (count > 0) {
-        config->queue[at] = *from++;
-        at = at + 1U == config->queue_size ? 0 : at + 1U;
+        queue[at] = *from++;
+        if (++at == size) at = 0;
         count--;
     }
     return at;
@@ -244,66 +274,65 @@ static word_t queue_skip(const hwb_t *h, word_t at, word_t count) {
     return count < left ? at + count : count - left;
 }
 
-static word_t queue_header(const hwb_t *h, word_t at, hwb_record_t *record) {
-    uint8_t header[QUEUE_HEADER];
-    at = queue_take(h, at, header, QUEUE_HEADER);
-    record->length = take16(header);
-    record->channel = header[2];
-    record->time = take(header + 3, 4);
+/* A record's header in the queue is what hwb_record_t has from `time` to `channel`, as this machine keeps it: nobody else reads it. */
+enum { RECORD_HEADER = offsetof(hwb_record_t, time) };
+typedef char queue_header_is_one_piece[offsetof(hwb_record_t, channel) - RECORD_HEADER == QUEUE_HEADER - 1 ? 1 : -1];
+
+/* Reads the header at `at`; returns the payload's place. */
+static APART word_t queue_header(const hwb_t *h, word_t at, hwb_record_t *record) {
     record->boot = h->boot;
-    return at;
+    return queue_take(h, at, (uint8_t *)record + RECORD_HEADER, QUEUE_HEADER);
 }
 
-/* Position of the record `n` places after the oldest. A walk, but a short one: what is under way lies near the tail. */
-static word_t queue_seek(const hwb_t *h, uint32_t n) {
-    hwb_record_t record;
-    word_t at = h->tail;
-    while (n > 0) {
-        at = queue_header(h, at, &record);
-        at = queue_skip(h, at, record.length);
-        n--;
+/* Moves the reading place to the record `n` places after the oldest, on from where it was or from the tail, by way of `record`. */
+static APART void queue_seek(hwb_t *h, word_t n, hwb_record_t *record) {
+    if (n < h->seek) {
+        h->seek = 0;
+        h->seek_at = h->tail;
     }
-    return at;
+    while (h->seek < n) {
+        word_t at = queue_header(h, h->seek_at, record);
+        h->seek_at = (uint16_t)queue_skip(h, at, record->length);
+        h->seek++;
+    }
 }
 
 static int queue_send(hwb_t *h, const hwb_record_t *record) {
     word_t head = h->head, tail, room;
-    uint8_t header[QUEUE_HEADER];
     HWB_LOCK();
     tail = h->tail;
     HWB_UNLOCK();
     room = tail > head ? tail - head : h->config->queue_size - head + tail;
     if (record->length + (word_t)QUEUE_HEADER >= room) return HWB_ERR_FULL;
-    give(give(give(header, record->length, 2), record->channel, 1), record->time, 4);
-    head = queue_put(h, queue_put(h, head, header, QUEUE_HEADER), record->data, record->length);
-    h->head = (uint16_t)head;
+    head = queue_put(h, head, (const uint8_t *)record + RECORD_HEADER, QUEUE_HEADER);
+    h->head = (uint16_t)queue_put(h, head, record->data, record->length);
     return HWB_OK;
 }
 
-/* A record with its payload, if there is room at `record->data` for it, else without. `at` is its place in the queue, moved to the next one's.
- * Negative if the store failed or there is no such record. */
-static int fetch(const hwb_t *h, uint32_t sequence, word_t *at, hwb_record_t *record) {
+/* The record `n` places after the oldest, which must be there, with its payload, if there is room at `record->data` for it, else without.
+ * Negative if the store failed. */
+static APART int fetch(hwb_t *h, uint32_t n, hwb_record_t *record) {
     const hwb_config_t *config = h->config;
     word_t room = record->length, payload;
-    if (beyond(sequence, end_of(h)) >= 0) return HWB_ERR_NONE;
-    if (is_persistent(h)) return config->persist(config->store, HWB_STORE_GET, sequence - h->first, record);
-    payload = queue_header(h, *at, record);
+    if (is_persistent(h)) return config->persist(config->store, HWB_STORE_GET, n, record);
+    queue_seek(h, (word_t)n, record);
+    payload = queue_header(h, h->seek_at, record);
     if (record->length <= room) queue_take(h, payload, record->data, record->length);
-    *at = queue_skip(h, payload, record->length);
     return HWB_OK;
 }
 
 /* Frees the `n` oldest records, at most as many as there are. */
-static void release(hwb_t *h, uint32_t n) {
+static APART void release(hwb_t *h, uint32_t n) {
     const hwb_config_t *config = h->config;
-    if (n == 0) return;
     if (is_persistent(h)) {
         (void)config->persist(config->store, HWB_STORE_FREE, n, NULL);
     } else {
-        word_t tail = queue_seek(h, n);
+        hwb_record_t record;
+        queue_seek(h, (word_t)n, &record);
+        h->seek = 0;
         HWB_BARRIER();
         HWB_LOCK();
-        h->tail = (uint16_t)tail;
+        h->tail = h->seek_at;
         HWB_UNLOCK();
     }
     HWB_LOCK();
@@ -312,7 +341,13 @@ static void release(hwb_t *h, uint32_t n) {
     h->first += n;
 }
 
-static uint32_t retained_check(const hwb_retained_t *retained) {
+/* Forgets the oldest record. */
+static APART void drop(hwb_t *h) {
+    h->dropped++;
+    release(h, 1);
+}
+
+static APART uint32_t retained_check(const hwb_retained_t *retained) {
     return retained->epoch ^ ~retained->base ^ (retained->boots * 2654435761UL) ^ 0x31425748UL;
 }
 
@@ -320,7 +355,7 @@ static uint32_t retained_check(const hwb_retained_t *retained) {
 static void retain(const hwb_t *h, uint32_t epoch, uint32_t end) {
     hwb_retained_t *retained = h->config->retained;
     retained->epoch = epoch;
-    retained->base = end - made_count(h);
+    retained->base = end - h->freed - hwb_pending(h);
     retained->check = retained_check(retained);
 }
 
@@ -341,7 +376,7 @@ static void recall(hwb_t *h) {
     retained->made = 0;
     retained->made_inverse = ~(uint32_t)0;
     if (h->boot == 0) h->boot = (uint8_t)retained->boots;
-    retain(h, h->last_epoch, h->last_epoch != 0 ? h->last_end : h->first);
+    retain(h, h->last_epoch, h->first + h->last_end);
 }
 
 /* ------------------------------------------------------------------------------------------------ making frames
@@ -350,40 +385,34 @@ static void recall(hwb_t *h) {
  * buffer's start in place: what is written never overtakes what is read.
  */
 
-static word_t body_offset(const hwb_t *h) {
-    return 4U + (h->config->tx_size >> 8);
-}
-
-/* The longest body that both this device can make and the host takes. */
-static word_t body_max(const hwb_t *h) {
-    word_t own = h->config->tx_size - body_offset(h);
-    return own < h->peer_max ? own : h->peer_max;
-}
-
-static void put(hwb_t *h, uint32_t value, word_t count) {
-    give(h->config->tx + h->tx_length, value, count);
-    h->tx_length = (uint16_t)(h->tx_length + count);
-}
-
-static void put_bytes(hwb_t *h, const void *bytes, size_t length) {
-    if (length > 0) memcpy(h->config->tx + h->tx_length, bytes, length);
+static APART void put_bytes(hwb_t *h, const void *bytes, size_t length) {
+    memcpy(h->config->tx + h->tx_length, bytes, length);
     h->tx_length = (uint16_t)(h->tx_length + length);
 }
 
-static void put_text(hwb_t *h, const char *text) {
-    size_t length = text ? strlen(text) : 0;
-    put(h, (uint32_t)length, 1);
+static void put_fields(hwb_t *h, uint32_t fields, const uint32_t *values) {
+    uint8_t *tx = h->config->tx;
+    h->tx_length = (uint16_t)(give(tx + h->tx_length, fields, values) - tx);
+}
+
+/* Begins a frame with its type, the address and its fields. */
+static void begin(hwb_t *h, word_t type, uint32_t fields, const uint32_t *values) {
+    uint32_t head = type;
+    h->tx_length = BODY_AT;
+    if (is_polled(h)) head |= (uint32_t)FLAG_ADDRESS | (uint32_t)h->address << 8;
+    put_fields(h, is_polled(h) ? U16 : U8, &head);
+    put_fields(h, fields, values);
+}
+
+static void put_text(hwb_t *h, const void *text, size_t length) {
+    uint32_t value = (uint32_t)length;
+    put_fields(h, U8, &value);
     put_bytes(h, text, length);
 }
 
-static void begin(hwb_t *h, uint8_t type) {
-    h->tx_length = (uint16_t)body_offset(h);
-    if (is_polled(h)) {
-        put(h, (uint32_t)(type | FLAG_ADDRESS), 1);
-        put(h, h->config->address, 1);
-    } else {
-        put(h, type, 1);
-    }
+static void put_name(hwb_t *h, const char *name) {
+    if (!name) name = "";
+    put_text(h, name, strlen(name));
 }
 
 /* COBS. Returns the end of what was written, which may lie in front of `from` and is at most one byte in 254 longer than the bytes read. */
@@ -403,50 +432,49 @@ static uint8_t *stuff(uint8_t *to, const uint8_t *from, const uint8_t *end) {
 
 /* Adds the CRC and encodes: the frame lies at the buffer's start, ready for the line. */
 static void finish(hwb_t *h) {
-    uint8_t *tx = h->config->tx, *body = tx + body_offset(h), *to = tx;
-    put(h, body_crc(h, body, (size_t)(h->tx_length - body_offset(h))), CRC_SIZE);
-    if (!(h->tx_flags & TX_ZERO_SENT)) *to++ = 0;
+    uint8_t *tx = h->config->tx, *body = tx + BODY_AT, *to = tx;
+    uint32_t crc = ~body_crc(h, body, (size_t)(h->tx_length - BODY_AT));
+    put_fields(h, U32, &crc);
+    if (!h->tx_zero) *to++ = 0;
     to = stuff(to, body, tx + h->tx_length);
     *to++ = 0;
     h->tx_at = 0;
     h->tx_length = (uint16_t)(to - tx);
-    h->tx_flags &= (uint8_t)~TX_ZERO_SENT;
+    h->tx_zero = 0;
 }
 
-static void make_hello(hwb_t *h, uint32_t now) {
+static APART void make_hello(hwb_t *h, uint32_t now) {
     const hwb_config_t *config = h->config;
-    uint32_t first = h->epoch != 0 ? h->first : 0;
-    h->tx_flags = 0;
-    begin(h, is_polled(h) ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO);
-    put(h, HWB_PROTOCOL_VERSION | HWB_PROTOCOL_VERSION << 8, 2);
-    put(h, (is_polled(h) ? 1U : 0U) | (is_persistent(h) ? 2U : 0U) | (takes_commands(h) ? 4U : 0U), 1);
-    put(h, h->boot, 1);
-    put(h, h->nonce, 4);
-    put(h, h->epoch, 4);
-    put(h, first, 4);
-    put(h, first + hwb_pending(h), 4);
-    put(h, h->last_epoch, 4);
-    put(h, h->last_end, 4);
-    put(h, now, 4);
-    put(h, config->rx_size, 2);
-    put(h, config->uid_length, 1);
-    put_bytes(h, config->uid, config->uid_length);
-    put_text(h, config->name);
-    put_text(h, config->firmware);
+    uint32_t values[FIELDS_MOST];
+    h->tx_zero = h->tx_records = 0;
+    values[0] = HWB_PROTOCOL_VERSION | HWB_PROTOCOL_VERSION << 8;
+    values[1] = (is_polled(h) ? 1U : 0U) | (is_persistent(h) ? 2U : 0U) | (takes_commands(h) ? 4U : 0U) | (uint32_t)h->boot << 8;
+    values[2] = h->nonce;
+    values[3] = h->epoch;
+    values[4] = h->epoch != 0 ? h->first : 0;
+    values[5] = values[4] + hwb_pending(h);
+    values[6] = h->last_epoch;
+    values[7] = h->last_end;
+    values[8] = now;
+    values[9] = config->rx_size;
+    begin(h, is_polled(h) ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO, FIELDS_HELLO, values);
+    put_text(h, config->uid, config->uid_length);
+    put_name(h, config->name);
+    put_name(h, config->firmware);
 }
 
 /* ------------------------------------------------------------------------------------------------ the session */
 
 /* A command belongs to its session. One that the firmware has not taken is gone; one that it has taken may not be answered in another. */
 static void end_commands(hwb_t *h) {
+    if (!HWB_COMMANDS) return;
     h->command_id = 0;
     h->command_state = h->command_state == COMMAND_TAKEN || h->command_state == COMMAND_ABANDONED ? COMMAND_ABANDONED : COMMAND_NONE;
 }
 
 /* No session, or no longer: HELLO as soon as possible, then each 250 ms, doubling. */
-static void disconnect(hwb_t *h) {
+static APART void disconnect(hwb_t *h) {
     h->state = HWB_WAITING;
-    h->due = DUE_HELLO;
     h->timer = 0;
     h->nonce++;
     end_commands(h);
@@ -456,13 +484,12 @@ static void disconnect(hwb_t *h) {
  * the host sees the gap: the numbers go on then. A store without room for that loses its oldest records: better than all. */
 static void renumber(hwb_t *h, uint32_t epoch) {
     const hwb_config_t *config = h->config;
-    int error = is_persistent(h) ? config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL) : HWB_OK;
-    while (error == HWB_ERR_FULL && hwb_pending(h) > 0) {
-        h->counts.dropped++;
-        release(h, 1);
-        error = config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL);
+    while (is_persistent(h)) {
+        int error = config->persist(config->store, HWB_STORE_EPOCH, epoch, NULL);
+        if (error == HWB_OK) break;
+        if (error != HWB_ERR_FULL || hwb_pending(h) == 0) return;
+        drop(h);
     }
-    if (error < 0) return;
     if (h->epoch != 0) h->first = 0;
     h->epoch = epoch;
     /* Already here: the host may have the epoch on its card, and no longer know the one before. */
@@ -470,10 +497,15 @@ static void renumber(hwb_t *h, uint32_t epoch) {
     disconnect(h);
 }
 
-static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
-    uint32_t expected = take(fields + 14, 4), key = take(fields + 10, 4);
-    int is_known = expected - h->first <= end_of(h) - h->first;
-    if (h->state == HWB_CONNECTED && (key == h->key || !is_known)) return; /* the same once more, or an older one */
+/* Waits for progress, or for a full host to have room, anew. */
+static void start_timer(hwb_t *h, uint32_t now) {
+    h->timer = h->window == 0 ? FULL_PING_MIN : RESEND_MIN;
+    h->timer_at = now;
+}
+
+static void connect(hwb_t *h, const uint32_t *values, uint32_t now) {
+    uint32_t key = values[4], expected = values[5];
+    if (h->state == HWB_CONNECTED && (key == h->key || beyond(expected, h->first) < 0)) return; /* the same once more, or an older one */
     if (beyond(expected, end_of(h)) > 0) {
         renumber(h, 0);
         return;
@@ -484,65 +516,60 @@ static void connect(hwb_t *h, const uint8_t *fields, uint32_t now) {
     h->received = h->skipped = h->next = expected;
     h->missing = 0;
     memset(h->announced, 0, sizeof h->announced);
-    h->peer_max = take16(fields + 18);
-    h->ack_ms = take16(fields + 20);
-    h->window = fields[22];
-    h->last_epoch = h->last_end = 0;
+    h->body_max = (uint16_t)(values[6] < own_max(h) ? values[6] : own_max(h));
+    h->ack_ms = (uint16_t)values[7];
+    h->window = (uint8_t)values[8];
+    if (HWB_RETAINED) h->last_epoch = h->last_end = 0;
     h->state = HWB_CONNECTED;
-    h->due = 0;
-    h->timer = h->window == 0 ? FULL_PING_MIN : RESEND_MIN;
-    h->timer_at = h->heard_at = h->sent_at = h->commit_at = now;
-    h->counts.sessions++;
+    h->echo_due = h->answer_due = h->resend_due = h->ping_due = 0;
+    h->heard_at = h->sent_at = h->commit_at = now;
+    start_timer(h, now);
+    h->sessions++;
 }
 
-static void on_welcome(hwb_t *h, const uint8_t *fields, uint32_t now) {
-    uint32_t epoch = take(fields + 6, 4);
-    if (take(fields + 2, 4) != h->nonce || (h->state == HWB_CONNECTED && fields[1] != WELCOME_SESSION)) return;
-    if (fields[1] > WELCOME_EPOCH) {
-        h->due = 0;
+static void on_welcome(hwb_t *h, const uint32_t *values, uint32_t now) {
+    uint32_t status = values[1], epoch = values[3];
+    if (values[2] != h->nonce || (h->state == HWB_CONNECTED && status != WELCOME_SESSION)) return;
+    if (status > WELCOME_EPOCH) {
         h->timer_at = now;
-        h->timer = fields[1] == WELCOME_VERSION ? VERSION_WAIT : BUSY_WAIT;
-    } else if (fields[0] == HWB_PROTOCOL_VERSION && epoch != 0) {
-        if (fields[1] == WELCOME_EPOCH) renumber(h, epoch);
-        else if (epoch == h->epoch) connect(h, fields, now);
+        h->timer = status == WELCOME_VERSION ? VERSION_WAIT : BUSY_WAIT;
+    } else if (values[0] == HWB_PROTOCOL_VERSION && epoch != 0) {
+        if (status == WELCOME_EPOCH) renumber(h, epoch);
+        else if (epoch == h->epoch) connect(h, values, now);
     }
 }
 
 static void on_who(hwb_t *h, uint32_t now) {
-    int is_soon = h->state == HWB_WAITING && !(h->due & DUE_HELLO) && now - h->timer_at < WHO_GAP;
+    int is_soon = h->state == HWB_WAITING && h->timer != 0 && now - h->timer_at < WHO_GAP;
     disconnect(h);
-    if (is_soon) {
-        h->due = 0;
-        h->timer = WHO_GAP;
-    }
+    if (is_soon) h->timer = WHO_GAP;
 }
 
-static void on_ack(hwb_t *h, const uint8_t *fields, uint32_t now) {
-    uint32_t committed = widen(take16(fields), h->first);
-    uint32_t received = widen(take16(fields + 2), h->first);
-    uint8_t window = fields[4];
+/* The first `count` of the records from `received` on are not asked for any longer. */
+static void unmiss(hwb_t *h, uint32_t count) {
+    h->missing = count < 32U ? h->missing >> count << count : 0;
+}
+
+static void on_ack(hwb_t *h, const uint32_t *values, uint32_t now) {
+    uint32_t committed = widen(values[0], h->first), received = widen(values[1], h->first), up = received - h->received;
+    int was_full = h->window == 0;
     if (beyond(committed, received) > 0 || beyond(received, h->next) > 0) return;
-    if (beyond(received, h->received) > 0) {
-        uint32_t up = received - h->received;
+    h->window = (uint8_t)values[2];
+    if ((int32_t)up > 0) {
         h->missing = up < 32U ? h->missing >> up : 0;
         h->received = received;
-        h->timer_at = now;
-        h->timer = RESEND_MIN;
     }
+    if ((int32_t)up > 0 || was_full != (h->window == 0)) start_timer(h, now);
+    if (beyond(received, h->skipped) > 0) h->skipped = received;
     if (beyond(committed, h->first) > 0) {
         release(h, committed - h->first);
         h->commit_at = now;
     }
-    if ((window == 0) != (h->window == 0)) {
-        h->timer_at = now;
-        h->timer = window == 0 ? FULL_PING_MIN : RESEND_MIN;
-    }
-    h->window = window;
 }
 
-static void on_nak(hwb_t *h, const uint8_t *fields) {
-    uint32_t sequence = widen(take16(fields), h->first);
-    if (fields[2] == 1) memset(h->announced, 0, sizeof h->announced);
+static void on_nak(hwb_t *h, const uint32_t *values) {
+    uint32_t sequence = widen(values[0], h->first);
+    if (values[1] == 1) memset(h->announced, 0, sizeof h->announced);
     if (beyond(sequence, h->first) < 0) {
         h->skipped = h->received;
     } else if (beyond(sequence, h->next) < 0 && sequence - h->received < 32U) {
@@ -550,47 +577,50 @@ static void on_nak(hwb_t *h, const uint8_t *fields) {
     }
 }
 
-static void on_time(hwb_t *h, const uint8_t *fields, uint32_t now) {
-    uint16_t error = take16(fields + 9);
-    h->echo_id = fields[0];
-    h->echo_uptime = now;
-    h->due |= DUE_ECHO;
-    if (error == ERROR_UNKNOWN) return;
-    h->wall_low = take(fields + 1, 4);
-    h->wall_high = take(fields + 5, 4);
+static void on_time(hwb_t *h, const uint32_t *values, uint32_t now) {
+    h->echo[0] = values[0];
+    h->echo[1] = now;
+    h->echo_due = 1;
+    if (values[3] == ERROR_UNKNOWN) return;
+    h->wall_low = values[1];
+    h->wall_high = values[2];
     h->wall_at = now;
-    h->wall_error = error;
+    h->wall_error = (uint16_t)values[3];
 }
 
-static void on_command(hwb_t *h, const uint8_t *fields, size_t length) {
-    uint16_t id = take16(fields);
-    size_t payload = length - 3;
+static void on_command(hwb_t *h, const uint32_t *values, const uint8_t *payload, size_t length) {
+    uint16_t id = (uint16_t)values[0];
     if (!takes_commands(h)) return;
     if (id == h->command_id) {
-        if (h->command_state == COMMAND_ANSWERED) h->due |= DUE_ANSWER;
+        if (h->command_state == COMMAND_ANSWERED) h->answer_due = 1;
         return;
     }
     if (id != (uint16_t)(h->command_id + 1) || (h->command_state != COMMAND_NONE && h->command_state != COMMAND_ANSWERED)) return;
     h->command_id = id;
-    h->due &= (uint8_t)~DUE_ANSWER;
-    if (payload > h->config->command_size) {
+    h->answer_due = 0;
+    h->command_code = (uint8_t)values[1];
+    h->command_length = (uint16_t)length;
+    h->command_state = COMMAND_WAITS;
+    if (length > h->config->command_size) {
         h->command_state = COMMAND_ANSWERED;
         h->command_code = HWB_BAD_PAYLOAD;
         h->command_length = 0;
-        h->due |= DUE_ANSWER;
-        return;
+        h->answer_due = 1;
+    } else {
+        memcpy(h->config->command, payload, length);
     }
-    memcpy(h->config->command, fields + 3, payload);
-    h->command_code = fields[2];
-    h->command_length = (uint16_t)payload;
-    h->command_state = COMMAND_WAITS;
 }
 
-static void watch_clocks(hwb_t *h, uint32_t now) {
+/* The next wait is twice as long, `most` at most. */
+static APART void back_off(hwb_t *h, uint16_t most, uint32_t now) {
+    h->timer = (uint16_t)(h->timer < most / 2 ? h->timer * 2U : most);
+    h->timer_at = now;
+}
+
+static APART void watch_clocks(hwb_t *h, uint32_t now) {
     uint32_t stall = (uint32_t)h->ack_ms * 10U;
-    if (h->wall_error != ERROR_UNKNOWN && now - h->wall_at > 0x7FFFFFFFUL) h->wall_error = ERROR_UNKNOWN;
+    if (now - h->wall_at > 0x7FFFFFFFUL) h->wall_error = ERROR_UNKNOWN;
     if (h->state == HWB_WAITING) {
-        if (!is_polled(h) && now - h->timer_at >= h->timer) h->due |= DUE_HELLO;
         return;
     }
     if (beyond(h->received, h->first) <= 0) h->commit_at = now;
@@ -599,13 +629,12 @@ static void watch_clocks(hwb_t *h, uint32_t now) {
         return;
     }
     if (is_polled(h)) return;
-    if (now - h->sent_at >= SILENCE_MAX) h->due |= DUE_PING;
-    if (h->tx_flags & TX_RECORDS) h->timer_at = now;
+    if (now - h->sent_at >= SILENCE_MAX) h->ping_due = 1;
+    if (h->tx_records) h->timer_at = now;
     if (now - h->timer_at >= h->timer && (h->window == 0 || h->next != h->received)) {
-        uint16_t most = h->window == 0 ? FULL_PING_MAX : RESEND_MAX;
-        h->due = (uint8_t)(h->due | (h->window == 0 ? DUE_PING : DUE_RESEND));
-        h->timer = (uint16_t)(h->timer * 2U < most ? h->timer * 2U : most);
-        h->timer_at = now;
+        if (h->window == 0) h->ping_due = 1;
+        else h->resend_due = 1;
+        back_off(h, h->window == 0 ? FULL_PING_MAX : RESEND_MAX, now);
     }
 }
 
@@ -617,121 +646,123 @@ static uint8_t is_announced(const hwb_t *h, uint8_t channel) {
 
 static void make_channel(hwb_t *h, uint8_t channel) {
     const char *name = h->config->channels[channel];
+    uint32_t value = channel;
     h->announced[channel >> 3] = (uint8_t)(h->announced[channel >> 3] | 1 << (channel & 7));
-    begin(h, TYPE_CHANNEL);
-    put(h, channel, 1);
+    begin(h, TYPE_CHANNEL, FIELDS_CHANNEL, &value);
     put_bytes(h, name, strlen(name));
 }
 
-/* Whether a record may follow, in a PACK, one made at `time`. */
-static int joins(const hwb_t *h, const hwb_record_t *record, uint32_t time, word_t length) {
-    return record->length <= 255 && record->boot == h->boot && record->time - time <= 65535UL && is_announced(h, record->channel) &&
-           length + record->length + (word_t)(PACK_HEADER + CRC_SIZE) <= body_max(h);
-}
-
-/* Reads a record's payload to the frame's end. Negative, and no frame, if the store failed. */
-static int put_payload(hwb_t *h, uint32_t sequence, word_t *at, hwb_record_t *record) {
+/* Adds the payload of record `n`. Negative, and no frame, if the store failed. */
+static int put_payload(hwb_t *h, uint32_t n, hwb_record_t *record) {
     int error;
     record->data = h->config->tx + h->tx_length;
-    error = fetch(h, sequence, at, record);
+    error = fetch(h, n, record);
     h->tx_length = (uint16_t)(error < 0 ? 0 : h->tx_length + record->length);
     return error;
+}
+
+/* Whether record `n` can go on a PACK whose last record was made at `time` and whose body has `length` bytes; it is in `record` then. */
+static int joins(hwb_t *h, uint32_t n, hwb_record_t *record, uint32_t time, word_t length) {
+    record->length = 0;
+    return n < hwb_pending(h) && fetch(h, n, record) >= 0 && record->length <= 255 && record->boot == h->boot &&
+           record->time - time <= 65535UL && is_announced(h, record->channel) &&
+           length + record->length + (word_t)(PACK_HEADER + CRC_SIZE) <= h->body_max;
+}
+
+/* A PACK of `first`, which is number `n`, and of those after it, `limit` in all. Returns how many, at least two; 0 if no two go together. */
+static word_t make_pack(hwb_t *h, uint32_t n, const hwb_record_t *first, uint32_t limit) {
+    word_t head = 7U + (is_polled(h) ? 1U : 0U) + PACK_HEADER + first->length, count = 0;
+    uint32_t values[3], time = first->time;
+    hwb_record_t record;
+    if (limit < 2 || first->length > 255 || first->boot != h->boot || !joins(h, n + 1, &record, time, head)) return 0;
+    values[0] = h->first + n;
+    values[1] = time;
+    begin(h, TYPE_PACK, FIELDS_PACK, values);
+    while (count < limit && joins(h, n + count, &record, time, h->tx_length - (word_t)BODY_AT)) {
+        values[0] = record.channel;
+        values[1] = record.time - time;
+        values[2] = record.length;
+        time = record.time;
+        put_fields(h, FIELDS_PACKED, values);
+        if (put_payload(h, n + count, &record) < 0) return 0;
+        count++;
+    }
+    return count;
 }
 
 /* Makes a frame of the record `sequence` and of as many after it as fit, `limit` in all. Returns how many; 0 and a CHANNEL frame if that
  * has to go first; 0 and no frame if the store failed. A record that can't be sent, since its bytes have rotted or the host takes no such
  * length, is dropped once it is the oldest. */
 static word_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
-    word_t extra = is_polled(h) ? 1 : 0, count = 0;
-    word_t at = is_persistent(h) ? 0 : queue_seek(h, sequence - h->first), after = at;
-    hwb_record_t record, next;
-    uint32_t time;
+    uint32_t n = sequence - h->first, values[3];
+    hwb_record_t record;
     int error;
-    record.length = next.length = 0;
-    record.data = next.data = h->config->tx;
-    if (beyond(sequence, end_of(h)) >= 0) return 0;
-    error = fetch(h, sequence, &after, &record);
+    if (n >= hwb_pending(h)) return 0;
+    record.length = 0;
+    error = fetch(h, n, &record);
     if (error < 0 && error != HWB_ERR_NONE) return 0;
-    if (error < 0 || record.channel >= h->config->channel_count || record.length + (word_t)(RECORD_OVERHEAD + 1) + extra > body_max(h)) {
-        if (sequence == h->first) {
-            h->counts.dropped++;
-            release(h, 1);
-        }
+    if (error < 0 || (is_persistent(h) && record.channel >= h->config->channel_count) || record.length + overhead(h) > h->body_max) {
+        if (n == 0) drop(h);
         return 0;
     }
     if (!is_announced(h, record.channel)) {
         make_channel(h, record.channel);
         return 0;
     }
-    time = record.time;
-    if (HWB_PACK && limit > 1 && fetch(h, sequence + 1, &after, &next) >= 0 && joins(h, &record, time, 7U + extra) &&
-        joins(h, &next, time, 7U + extra + PACK_HEADER + record.length)) {
-        begin(h, TYPE_PACK);
-        put(h, sequence, 2);
-        put(h, time, 4);
-        do {
-            put(h, record.channel, 1);
-            put(h, record.time - time, 2);
-            put(h, record.length, 1);
-            time = record.time;
-            if (put_payload(h, sequence + count, &at, &record) < 0) return 0;
-            count++;
-            record.length = 0;
-            after = at;
-        } while (count < limit && fetch(h, sequence + count, &after, &record) >= 0 &&
-                 joins(h, &record, time, h->tx_length - body_offset(h)));
-        return count;
+    if (HWB_PACK) {
+        word_t count = make_pack(h, n, &record, limit);
+        if (count > 0) return count;
     }
-    begin(h, record.boot == h->boot ? TYPE_DATA : TYPE_PAST);
-    put(h, sequence, 2);
-    if (record.boot != h->boot) put(h, record.boot, 1);
-    put(h, record.channel, 1);
-    put(h, time, 4);
-    return put_payload(h, sequence, &at, &record) < 0 ? 0 : 1;
+    values[0] = sequence;
+    values[1] = record.channel;
+    values[2] = record.time;
+    if (is_persistent(h) && record.boot != h->boot) {
+        values[1] = (uint32_t)record.channel << 8 | record.boot;
+        begin(h, TYPE_PAST, FIELDS_PAST, values);
+    } else {
+        begin(h, TYPE_DATA, FIELDS_DATA, values);
+    }
+    return put_payload(h, n, &record) < 0 ? 0 : 1;
 }
 
-
-/* A frame of records, or SKIP, or nothing: what was lost first, then what has not been sent yet. */
+/* A frame of records, or SKIP, or nothing: what was lost first, then what was asked for again, then what has not been sent yet. */
 static void make_next_records(hwb_t *h) {
-    uint32_t lost = h->first - h->received, sequence, from;
-    word_t at = 0, run = 1, count;
+    uint32_t missing = h->missing, under_way;
+    word_t at = 0, run = 0, count;
     if (beyond(h->next, h->first) < 0) h->next = h->first;
     if (beyond(h->first, h->received) > 0) {
-        h->missing = lost < 32U ? h->missing >> lost << lost : 0;
-        if (h->due & DUE_RESEND) h->skipped = h->received;
-        h->due &= (uint8_t)~DUE_RESEND;
+        unmiss(h, h->first - h->received);
+        if (h->resend_due) h->skipped = h->received;
+        h->resend_due = 0;
         if (beyond(h->first, h->skipped) > 0) {
-            begin(h, TYPE_SKIP);
-            put(h, h->first, 4);
+            begin(h, TYPE_SKIP, FIELDS_SKIP, &h->first);
             h->skipped = h->first;
             return;
         }
     }
     if (h->window == 0) return;
-    if (h->due & DUE_RESEND) {
-        count = make_records(h, h->received, h->next - h->received);
-        if (count > 0 || h->tx_length == 0) h->due &= (uint8_t)~DUE_RESEND;
-        h->missing = count < 32U ? h->missing >> count << count : 0;
-        h->counts.again += count;
-    } else if (h->missing != 0) {
-        while (!(h->missing >> at & 1U)) at++;
-        while (HWB_PACK && at + run < 32 && (h->missing >> (at + run) & 1U)) run++;
-        sequence = h->received + at;
-        count = make_records(h, sequence, run);
-        h->counts.again += count;
-        if (count == 0 && h->tx_length == 0) count = 1;
-        while (count > 0) {
-            count--;
-            h->missing &= ~((uint32_t)1 << (at + count));
+    missing = h->missing;
+    if (h->resend_due) {
+        run = (word_t)(h->next - h->received);
+    } else if (missing != 0) {
+        for (; !(missing & 1U); missing >>= 1) at++;
+        for (; missing & 1U; missing >>= 1) run++;
+    }
+    if (run > 0) {
+        count = make_records(h, h->received + at, run);
+        h->again += count;
+        if (count > 0 || h->tx_length == 0) {
+            h->resend_due = 0;
+            unmiss(h, at + (count > 0 ? count : 1U));
         }
     } else {
-        from = beyond(h->skipped, h->received) > 0 ? h->skipped : h->received;
-        if (h->next - from >= h->window || h->next - h->first >= UNCOMMITTED_MAX) return;
-        count = make_records(h, h->next, h->window - (h->next - from));
+        under_way = h->next - h->skipped;
+        if (under_way >= h->window || h->next - h->first >= UNCOMMITTED_MAX) return;
+        count = make_records(h, h->next, h->window - under_way);
         h->next += count;
-        h->counts.records += count;
+        h->records += count;
     }
-    if (h->tx_length != 0) h->tx_flags |= TX_RECORDS;
+    if (h->tx_length != 0) h->tx_records = 1;
 }
 
 /* Makes the most urgent frame that is due; 0 if there is none, or the line is not this device's. */
@@ -739,31 +770,28 @@ static int compose(hwb_t *h, uint32_t now) {
     h->tx_length = 0;
     if (is_polled(h) && h->turn != TURN_SPEAKING) return 0;
     if (h->state == HWB_WAITING) {
-        uint16_t wait = (uint16_t)(h->timer < HELLO_MAX / 2 ? h->timer * 2 : HELLO_MAX);
-        if (!is_polled(h) && !(h->due & DUE_HELLO)) return 0;
+        if (!is_polled(h) && now - h->timer_at < h->timer) return 0;
         make_hello(h, now);
-        h->due = 0;
-        h->timer_at = now;
-        h->timer = wait < HELLO_MIN ? HELLO_MIN : wait;
-        h->turn = TURN_HOST;
-    } else if (h->due & DUE_ECHO) {
-        h->due &= (uint8_t)~DUE_ECHO;
-        begin(h, TYPE_ECHO);
-        put(h, h->echo_id, 1);
-        put(h, h->echo_uptime, 4);
-    } else if (HWB_COMMANDS && (h->due & DUE_ANSWER)) {
-        h->due &= (uint8_t)~DUE_ANSWER;
-        begin(h, TYPE_ANSWER);
-        put(h, h->command_id, 2);
-        put(h, h->command_code, 1);
+        back_off(h, HELLO_MAX, now);
+        if (h->timer < HELLO_MIN) h->timer = HELLO_MIN;
+        if (HWB_POLLED) h->turn = TURN_HOST;
+    } else if (h->echo_due) {
+        h->echo_due = 0;
+        begin(h, TYPE_ECHO, FIELDS_ECHO, h->echo);
+    } else if (HWB_COMMANDS && h->answer_due) {
+        uint32_t values[2];
+        values[0] = h->command_id;
+        values[1] = h->command_code;
+        h->answer_due = 0;
+        begin(h, TYPE_ANSWER, FIELDS_ANSWER, values);
         put_bytes(h, h->config->command, h->command_length);
     } else {
         make_next_records(h);
         if (h->tx_length == 0) {
-            if (!is_polled(h) && !(h->due & DUE_PING)) return 0;
-            h->due &= (uint8_t)~DUE_PING;
-            begin(h, is_polled(h) ? TYPE_PING | FLAG_FINAL : TYPE_PING);
-            h->turn = TURN_HOST;
+            if (!is_polled(h) && !h->ping_due) return 0;
+            h->ping_due = 0;
+            begin(h, is_polled(h) ? TYPE_PING | FLAG_FINAL : TYPE_PING, FIELDS_PING, NULL);
+            if (HWB_POLLED) h->turn = TURN_HOST;
         }
     }
     finish(h);
@@ -781,8 +809,9 @@ static void transmit(hwb_t *h, uint32_t now) {
             h->tx_at = (uint16_t)(h->tx_at + (taken < left ? taken : left));
         }
         if (h->tx_length > 0) {
-            if (h->tx_flags & TX_RECORDS) h->timer_at = now;
-            h->tx_flags = config->prints || is_polled(h) ? 0 : TX_ZERO_SENT;
+            if (h->tx_records) h->timer_at = now;
+            h->tx_records = 0;
+            h->tx_zero = !config->prints && !is_polled(h);
         }
     } while (compose(h, now));
 }
@@ -794,62 +823,74 @@ static void yield_line(hwb_t *h) {
     if (!is_polled(h)) return;
     h->turn = TURN_HOST;
     h->tx_length = 0;
-    h->tx_flags = 0;
+    h->tx_zero = h->tx_records = 0;
 }
 
-static void dispatch(hwb_t *h, uint8_t type, const uint8_t *fields, size_t length, uint32_t now) {
-    if (type >= TYPE_KEYED) h->heard_at = now;
-    if (type == TYPE_WELCOME && length >= 23) on_welcome(h, fields, now);
-    else if (type == TYPE_WHO && length >= 1) on_who(h, now);
-    else if (type == TYPE_ACK && length >= 5) on_ack(h, fields, now);
-    else if (type == TYPE_NAK && length >= 3) on_nak(h, fields);
-    else if (type == TYPE_TIME && length >= 11) on_time(h, fields, now);
-    else if (HWB_COMMANDS && type == TYPE_COMMAND && length >= 3) on_command(h, fields, length);
+/* The fields of what a host says; 0 for all else. */
+static APART uint32_t fields_of(word_t type) {
+    static const uint16_t keyed[] = {FIELDS_ACK, FIELDS_NAK, FIELDS_TIME, FIELDS_COMMAND};
+    if (type == TYPE_WELCOME) return FIELDS_WELCOME;
+    if (type == TYPE_WHO) return FIELDS_WHO;
+    return type - TYPE_ACK < 4U ? keyed[type - TYPE_ACK] : 0;
+}
+
+/* What a host says in a good frame to this device. */
+static void on_frame(hwb_t *h, word_t type, const uint8_t *from, const uint8_t *end, uint32_t now) {
+    uint32_t values[FIELDS_MOST];
+    const uint8_t *rest = take(from, end, fields_of(type), values);
+    if (type >= TYPE_ACK) h->heard_at = now;
+    if (!rest) return;
+    if (type == TYPE_WELCOME) on_welcome(h, values, now);
+    else if (type == TYPE_WHO) on_who(h, now);
+    else if (type == TYPE_ACK) on_ack(h, values, now);
+    else if (type == TYPE_NAK) on_nak(h, values);
+    else if (type == TYPE_TIME) on_time(h, values, now);
+    else if (HWB_COMMANDS && type == TYPE_COMMAND) on_command(h, values, rest, (size_t)(end - rest));
 }
 
 /* Whether the body in rx was a frame, for this device or another; if it is for this one, it has been acted upon. */
 static int on_body(hwb_t *h, uint32_t now) {
-    const uint8_t *body = h->config->rx;
-    uint8_t own = HWB_POLLED ? h->config->address : 0, first = body[0], type = first & TYPE_MASK;
-    uint8_t head = first & FLAG_ADDRESS ? 2 : 1, is_host = type >= TYPE_ACK || type == TYPE_WELCOME || type == TYPE_WHO;
-    size_t length = h->rx_length;
-    if (length < (size_t)(head + CRC_SIZE) || (head == 2) != (own != 0)) return 0;
-    if (own != 0 && body[1] != own && body[1] != 0) {
-        if (is_host) yield_line(h);
-        return 1;
+    const uint8_t *body = h->config->rx, *from = body + 1, *end = body + h->rx_length;
+    word_t first = body[0], type = first & TYPE_MASK, is_own = 1;
+    if (is_polled(h)) {
+        from++;
+        is_own = body[1] == h->address;
     }
-    length -= CRC_SIZE;
-    if (type >= TYPE_KEYED && h->state != HWB_CONNECTED) return 0;
-    if (body_crc(h, body, length) != take(body + length, CRC_SIZE)) return 0;
-    if (!is_host) return 1;
-    yield_line(h);
-    dispatch(h, type, body + head, length - head, now);
-    if (own != 0 && body[1] == own && (first & FLAG_FINAL)) {
+    if (h->rx_length == RX_TOO_LONG || end - from < CRC_SIZE || ((first & FLAG_ADDRESS) != 0) != is_polled(h)) return 0;
+    if (is_own || body[1] == 0) {
+        if (type >= TYPE_KEYED && h->state != HWB_CONNECTED) return 0;
+        if (body_crc(h, body, h->rx_length) != CRC_RESIDUE) return 0;
+    }
+    if (is_polled(h)) {
+        if (type != TYPE_WELCOME && type != TYPE_WHO && type < TYPE_ACK) return 1; /* another device, or an echo */
+        yield_line(h);
+        if (!is_own && body[1] != 0) return 1;
+    }
+    on_frame(h, type, from, end - CRC_SIZE, now);
+    if (is_polled(h) && is_own && (first & FLAG_FINAL)) {
         h->turn = TURN_GIVEN;
         h->timer_at = now;
     }
     return 1;
 }
 
-static void store_byte(hwb_t *h, uint8_t byte) {
-    if (h->rx_length < h->config->rx_size) h->config->rx[h->rx_length++] = byte;
-    else h->rx_flags |= RX_BAD;
+static APART void store_byte(hwb_t *h, uint8_t byte) {
+    if (h->rx_length >= h->config->rx_size) h->rx_length = RX_TOO_LONG;
+    else h->config->rx[h->rx_length++] = byte;
 }
 
 /* COBS, decoded as it comes. The zero that a block stands for is stored when the next block begins, since the last block has none. */
-static void on_byte(hwb_t *h, uint8_t byte, uint32_t now) {
+static APART void on_byte(hwb_t *h, uint8_t byte, uint32_t now) {
     if (byte == 0) {
-        if (h->rx_length > 0 || h->rx_flags != 0) {
-            if (h->rx_left > 0 || (h->rx_flags & RX_BAD) || !on_body(h, now)) h->counts.bad++;
-        }
-        h->rx_length = h->rx_left = h->rx_flags = 0;
+        if (h->rx_block != 0 && (h->rx_left > 0 || !on_body(h, now))) h->bad++;
+        h->rx_length = h->rx_left = h->rx_block = 0;
     } else if (h->rx_left > 0) {
         h->rx_left--;
         store_byte(h, byte);
     } else {
-        if (h->rx_flags & RX_OPEN) store_byte(h, 0);
+        if (h->rx_block != 0 && h->rx_block != 255) store_byte(h, 0);
+        h->rx_block = byte;
         h->rx_left = (uint8_t)(byte - 1);
-        h->rx_flags = (uint8_t)((h->rx_flags & RX_BAD) | RX_SEEN | (byte < 255 ? RX_OPEN : 0));
     }
 }
 
@@ -889,9 +930,8 @@ int hwb_init(hwb_t *h, const hwb_config_t *config) {
     h->config = config;
     if (HWB_CHECKS && !is_configured(config)) return HWB_ERR_CONFIG;
     h->boot = config->boot;
-    h->peer_max = HWB_BODY_MAX;
+    h->address = HWB_POLLED ? config->address : 0;
     h->wall_error = ERROR_UNKNOWN;
-    h->due = DUE_HELLO;
     if (is_persistent(h)) {
         hwb_stored_t stored;
         int error = config->persist(config->store, HWB_STORE_LOAD, 0, &stored);
@@ -916,8 +956,8 @@ int hwb_poll(hwb_t *h) {
         if (silence >= TURN_LATE) h->turn = TURN_HOST;
         else if (silence > (h->config->turnaround < 2 ? 2U : h->config->turnaround)) {
             h->turn = TURN_SPEAKING;
-            h->counts.again += h->next - h->received;
-            h->counts.records -= h->next - h->received;
+            h->again += h->next - h->received;
+            h->records -= h->next - h->received;
             h->next = h->received;
             h->missing = 0;
         }
@@ -937,21 +977,20 @@ int hwb_send(hwb_t *h, uint8_t channel, const void *data, size_t length) {
     hwb_record_t record;
     int error;
     if (channel >= config->channel_count) return HWB_ERR_CHANNEL;
-    if (length > HWB_RECORD_MAX || length + RECORD_OVERHEAD + 2U + body_offset(h) > config->tx_size) return HWB_ERR_LENGTH;
+    if (length > HWB_RECORD_MAX || length + overhead(h) > own_max(h)) return HWB_ERR_LENGTH;
     if (!is_persistent(h) && length + QUEUE_HEADER >= config->queue_size) return HWB_ERR_LENGTH;
     record.data = (uint8_t *)(uintptr_t)data;
     record.length = (uint16_t)length;
     record.channel = channel;
     record.boot = h->boot;
     record.time = config->millis(config->context);
-    error = store_record(h, &record);
-    while (error == HWB_ERR_FULL && config->drop_oldest && hwb_pending(h) > 0) {
-        release(h, 1);
-        h->counts.dropped++;
+    for (;;) {
         error = store_record(h, &record);
+        if (error != HWB_ERR_FULL || !config->drop_oldest || hwb_pending(h) == 0) break;
+        drop(h);
     }
     if (error < 0) {
-        if (error == HWB_ERR_FULL) h->counts.refused++;
+        if (error == HWB_ERR_FULL) h->refused++;
         return error;
     }
     if (retained) {
@@ -976,7 +1015,7 @@ int hwb_command(hwb_t *h, uint8_t *code, const uint8_t **data) {
 }
 
 int hwb_answer(hwb_t *h, uint8_t status, const void *data, size_t length) {
-    int is_long = length > h->config->command_size || length + 9U > body_max(h);
+    int is_long = length > h->config->command_size || length + 9U > own_max(h);
     if (h->command_state == COMMAND_ABANDONED) h->command_state = COMMAND_NONE;
     if (h->command_state != COMMAND_TAKEN) return HWB_ERR_NONE;
     if (is_long) {
@@ -987,14 +1026,14 @@ int hwb_answer(hwb_t *h, uint8_t status, const void *data, size_t length) {
     h->command_state = COMMAND_ANSWERED;
     h->command_code = status;
     h->command_length = (uint16_t)length;
-    h->due |= DUE_ANSWER;
+    h->answer_due = 1;
     return is_long ? HWB_ERR_LENGTH : HWB_OK;
 }
 
 #endif
 
 int hwb_time(const hwb_t *h, uint64_t *wall) {
-    uint32_t age = h->config->millis(h->config->context) - h->wall_at, error = h->wall_error + age / 10000U;
+    uint32_t age = h->config->millis(h->config->context) - h->wall_at, error = h->wall_error + (age >> 13);
     if (h->wall_error == ERROR_UNKNOWN) return HWB_ERR_NONE;
     *wall = ((uint64_t)h->wall_high << 32 | h->wall_low) + age;
     return (int)(error < 32767U ? error : 32767U);
@@ -1005,7 +1044,12 @@ void hwb_info(const hwb_t *h, hwb_info_t *info) {
     info->first = h->first;
     info->end = end_of(h);
     info->received = h->received;
-    info->counts = h->counts;
+    info->counts.records = h->records;
+    info->counts.again = h->again;
+    info->counts.dropped = h->dropped;
+    info->counts.refused = h->refused;
+    info->counts.bad = h->bad;
+    info->counts.sessions = h->sessions;
     info->state = h->state;
     info->boot = h->boot;
 }

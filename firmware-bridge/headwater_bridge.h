@@ -192,33 +192,42 @@ typedef struct hwb_info {
     uint8_t boot;
 } hwb_info_t;
 
-/* The bridge's own memory. Its fields are nobody else's. Bytes stand first, then halfwords, then words: Thumb-1 reaches bytes at offsets
- * up to 31 and halfwords up to 62 in one instruction. `made` and `head` are written by the producer, `freed` and `tail` by the consumer. */
+/* The bridge's own memory. Its fields are nobody else's. Bytes stand first, then halfwords, then words, the rarest last: Thumb-1 reaches
+ * bytes at offsets up to 31, halfwords up to 62 and words up to 124 in one instruction. `made` and `head` are written by the producer,
+ * `freed` and `tail` by the consumer. */
 typedef struct hwb {
     const hwb_config_t *config;
     uint8_t state;
-    uint8_t due;
     uint8_t window;
     uint8_t boot;
+    uint8_t address;
     uint8_t turn;
-    uint8_t tx_flags;
-    uint8_t rx_flags;
+    uint8_t echo_due;
+    uint8_t answer_due;
+    uint8_t resend_due;
+    uint8_t ping_due;
+    uint8_t tx_zero;
+    uint8_t tx_records;
+    uint8_t rx_block;
     uint8_t rx_left;
     uint8_t command_state;
     uint8_t command_code;
-    uint8_t echo_id;
-    uint8_t announced[HWB_CHANNEL_MAX / 8];
     uint16_t tx_at;
     uint16_t tx_length;
     uint16_t rx_length;
     uint16_t timer;
-    uint16_t peer_max;
+    uint16_t body_max;
     uint16_t ack_ms;
+    uint16_t seek;
+    uint16_t seek_at;
     uint16_t command_id;
     uint16_t command_length;
     volatile uint16_t head;
     volatile uint16_t tail;
     uint16_t wall_error;
+    uint16_t refused;
+    uint16_t bad;
+    uint16_t sessions;
     uint32_t first;
     uint32_t received;
     uint32_t skipped;
@@ -233,13 +242,16 @@ typedef struct hwb {
     uint32_t epoch;
     uint32_t nonce;
     uint32_t key;
-    uint32_t echo_uptime;
+    uint32_t records;
+    uint32_t again;
+    uint32_t dropped;
+    uint32_t echo[2];
     uint32_t last_epoch;
     uint32_t last_end;
     uint32_t wall_at;
     uint32_t wall_low;
     uint32_t wall_high;
-    hwb_counts_t counts;
+    uint8_t announced[HWB_CHANNEL_MAX / 8];
 } hwb_t;
 
 /* Takes the configuration, which must stay in place and unchanged, and opens the persistent store, if there is one. On 0 the bridge is
@@ -267,7 +279,7 @@ int hwb_command(hwb_t *bridge, uint8_t *code, const uint8_t **data);
 int hwb_answer(hwb_t *bridge, uint8_t status, const void *data, size_t length);
 
 /* Sets `wall` to the milliseconds since 1970-01-01 UTC, as the host knows them. Returns the bound of the error in milliseconds (the host's
- * own, and 100 ppm for this clock since; not the way of the bytes), at most 32,767; HWB_ERR_NONE if the time is not known. */
+ * own, and 122 ppm for this clock since; not the way of the bytes), at most 32,767; HWB_ERR_NONE if the time is not known. */
 int hwb_time(const hwb_t *bridge, uint64_t *wall);
 
 /* Continues the register of CRC-32/ISO-HDLC (initial value 0xFFFFFFFF, final xor not applied): what frames and the ring use. */

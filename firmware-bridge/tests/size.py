@@ -1,6 +1,7 @@
 """Prints what the library costs on each target: python3 size.py NAME=COMPILER ... (each COMPILER a command that compiles C).
 
-flash: code and constants of the object at -Os; the smallest core is without what its macros leave out. RAM: the struct, buffers apart.
+flash: code and constants of the object at -Os. The core is what is left when all options are off (-DHWB_POLLED=0 and so on); each option's
+price is what the core grows by when that one is on; all together cost a little less or more than the sum. RAM: the struct, buffers apart.
 stack: the deepest path through the library's own functions, from -fstack-usage and the calls in the object's own code, callbacks apart.
 """
 
@@ -9,7 +10,12 @@ import subprocess
 import sys
 
 FLAGS = ['-std=c99', '-Os', '-ffunction-sections', '-fdata-sections']
-SMALL = [f'-DHWB_{part}=0' for part in ('POLLED', 'PERSIST', 'RETAINED', 'PACK', 'COMMANDS', 'CHECKS')]
+OPTIONS = ('PACK', 'COMMANDS', 'RETAINED', 'PERSIST', 'POLLED', 'CHECKS')
+
+
+def without(*left):
+    """Flags that leave out all options but those."""
+    return [f'-DHWB_{option}=0' for option in OPTIONS if option not in left]
 
 
 def run(command):
@@ -73,17 +79,26 @@ def stack(compiler, out, roots):
     return max(depth(name) for name in frames if name.startswith(roots))
 
 
-print('| target | core, flash | smallest core | ring, flash | hwb_t, RAM | hwr_t, RAM | stack, core | stack, with ring |')
-print('|---|---:|---:|---:|---:|---:|---:|---:|')
+def build(compiler, out, source, flags=()):
+    compile_source(compiler, source, out, list(flags))
+    return flash(compiler, out)
+
+
+prices = [f'+ {option}' for option in OPTIONS]
+columns = ['target', 'core', *prices, 'all', 'ring', 'hwb_t', 'hwr_t', 'stack, core', 'stack, all', 'stack, all and ring']
+print('| ' + ' | '.join(columns) + ' |')
+print('|---' + '|---:' * (len(columns) - 1) + '|')
 for argument in sys.argv[1:]:
     name, command = argument.split('=', 1)
     compiler = command.split()
     out = f'build/{name}/size.o'
-    compile_source(compiler, 'headwater_ring.c', out, [])
-    ring, ring_stack = flash(compiler, out), stack(compiler, out, 'hwr_')
-    compile_source(compiler, 'headwater_bridge.c', out, SMALL)
-    small = flash(compiler, out)
-    compile_source(compiler, 'headwater_bridge.c', out, [])
-    core, core_stack = flash(compiler, out), stack(compiler, out, 'hwb_')
+    ring = build(compiler, out, 'headwater_ring.c')
+    ring_stack = stack(compiler, out, 'hwr_')
+    core = build(compiler, out, 'headwater_bridge.c', without())
+    core_stack = stack(compiler, out, 'hwb_')
+    prices = [build(compiler, out, 'headwater_bridge.c', without(option)) - core for option in OPTIONS]
+    whole = build(compiler, out, 'headwater_bridge.c')
+    whole_stack = stack(compiler, out, 'hwb_')
     structs = [ram(compiler, type_name, f'build/{name}/sizeof.o') for type_name in ('hwb_t', 'hwr_t')]
-    print(f'| {name} | {core} | {small} | {ring} | {structs[0]} | {structs[1]} | {core_stack} | {core_stack + ring_stack} |')
+    row = [name, core, *prices, whole, ring, *structs, core_stack, whole_stack, whole_stack + ring_stack]
+    print('| ' + ' | '.join(str(cell) for cell in row) + ' |')

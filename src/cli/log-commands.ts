@@ -25,6 +25,7 @@ export function addLog(program: Command, terminal: Terminal, setExitCode: SetExi
   };
   withFolder(add('verify', 'read and check every batch: its CRC, its records, and that no offset is missing'))
     .argument('[topics...]', 'default: all')
+    .option('-f, --file <file>', 'a file of `log export`, instead of a log')
     .addHelpText('after', DAMAGE + example('log verify --data /mnt/card/headwater'))
     .action(async (topics: string[], options: { output: Output }) => {
       const { verifyLog } = await import('./log-verify.ts');

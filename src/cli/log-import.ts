@@ -67,7 +67,8 @@ export async function importLog(file: string, options: ImportOptions, terminal: 
   }
 }
 
-async function openFile(file: string): Promise<FileHandle> {
+/** Throws USAGE. */
+export async function openFile(file: string): Promise<FileHandle> {
   try {
     return await open(file, 'r');
   } catch (cause) {
@@ -75,8 +76,8 @@ async function openFile(file: string): Promise<FileHandle> {
   }
 }
 
-/** The frames of the file up to where it is cut, if it is. */
-async function* framesOf(handle: FileHandle, onRead: (bytes: number) => void): AsyncGenerator<ExportFrame> {
+/** The frames of the file up to where it is cut, if it is. Throws FORMAT_CORRUPT. */
+export async function* framesOf(handle: FileHandle, onRead: (bytes: number) => void): AsyncGenerator<ExportFrame> {
   const reader = new ExportReader();
   for (;;) {
     const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES);

@@ -86,7 +86,8 @@ export async function* walkPart(daemon: Daemon, part: Part, from: number, to: nu
   }
 }
 
-function* checkChunk({ batches, next }: Chunk, from: number): Generator<Stretch> {
+/** What is in batches that were read from offset `from` on, as far as the first that is not sound; `next` is their end. */
+export function* checkChunk({ batches, next }: Chunk, from: number): Generator<Stretch> {
   let [position, at, count, records] = [0, from, 0, 0];
   const sound = (): Stretch => ({
     isSound: true,

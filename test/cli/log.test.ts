@@ -317,6 +317,24 @@ describe('export and import', () => {
     expect(await kept(town, 'readings', 1)).toEqual(upTo(50));
   });
 
+  test('a file is verified without any log', async () => {
+    const site = await readings();
+    await site.cli(`log export ${path('a.hwx')}`);
+    const sound = await run(['log', 'verify', '--file', path('a.hwx'), '-o', 'json']);
+    expect([sound.code, JSON.parse(sound.out)]).toMatchObject([
+      0,
+      { ok: true, partitions: 2, records: 350, damage: [] },
+    ]);
+    const whole = readFileSync(path('a.hwx'));
+    writeFileSync(path('cut.hwx'), whole.subarray(0, -500));
+    const cut = await run(['log', 'verify', '--file', path('cut.hwx')]);
+    expect([cut.code, cut.out]).toEqual([10, expect.stringContaining('the file is cut')]);
+    whole[whole.length - 300]! ^= 1;
+    writeFileSync(path('bad.hwx'), whole);
+    const bad = await run(['log', 'verify', '--file', path('bad.hwx')]);
+    expect([bad.code, bad.out]).toEqual([10, expect.stringContaining('is damaged')]);
+  });
+
   test('into a folder of a node that does not run, under another name', async () => {
     const site = await readings();
     await site.cli(`log export ${path('a.hwx')}`);

@@ -120,9 +120,16 @@ async function deviceOf(index: number): Promise<BridgeDeviceStatus | undefined> 
 async function allGoOn(): Promise<void> {
   for (const [index, { name }] of PLACES.entries()) {
     let seen: BridgeDeviceStatus | undefined;
-    const before = (await deviceOf(index))?.records ?? 0;
-    const goesOn = async (): Promise<boolean> => ((seen = await deviceOf(index))?.records ?? 0) > before;
-    await until(`records of ${name} come`, goesOn, 120_000, () => JSON.stringify([seen, relays[index]!.counts]));
+    const tell = (): string => JSON.stringify([seen, relays[index]!.counts]);
+    const isThere = async (): Promise<boolean> => (seen = await deviceOf(index))?.state === 'connected';
+    await until(`${name} is there`, isThere, 300_000, tell);
+    const before = seen!;
+    const goesOn = async (): Promise<boolean> => {
+      seen = await deviceOf(index);
+      if (seen === undefined) return false;
+      return seen.epoch === before.epoch ? seen.committed > before.committed : seen.committed > 0;
+    };
+    await until(`records of ${name} come`, goesOn, 300_000, tell);
   }
 }
 

@@ -22,13 +22,12 @@ export interface ExpiryNeeds {
   clock: Clock;
   trace: Trace;
   retentionMs: number;
-  isInUse: (groupId: string) => boolean;
 }
 
 const LOOK_MS_MAX = 3600_000;
 const LOOK_MS_MIN = 1000;
 
-export function keepExpiring({ offsets, clock, trace, retentionMs, isInUse }: ExpiryNeeds): Expiry {
+export function keepExpiring({ offsets, clock, trace, retentionMs }: ExpiryNeeds): Expiry {
   const lookMs = Math.max(LOOK_MS_MIN, Math.min(LOOK_MS_MAX, retentionMs / 24));
   const timer = clock.every(lookMs, look);
 
@@ -36,7 +35,7 @@ export function keepExpiring({ offsets, clock, trace, retentionMs, isInUse }: Ex
     const now = offsets.uptimeMs();
     if (offsets.size > 0) offsets.writeUptime();
     for (const group of offsets.all()) {
-      if (isInUse(group.id) || group.idleSinceMs === undefined) continue;
+      if (group.idleSinceMs === undefined) continue;
       if (now - group.idleSinceMs >= retentionMs) expire(group.id, now - group.idleSinceMs);
       else if (group.keptIdleSinceMs !== group.idleSinceMs) offsets.writeGroup(group);
     }

@@ -159,7 +159,7 @@ export function openGroups(needs: GroupsNeeds): Groups {
     onChange: changed,
   });
   const administration = administer({ log, coordinator, offsets });
-  const expiry = keepExpiring({ offsets, clock, trace, retentionMs: settings.offsetsRetentionMs, isInUse });
+  const expiry = keepExpiring({ offsets, clock, trace, retentionMs: settings.offsetsRetentionMs });
 
   function countOthers(): number {
     let count = 0;

@@ -157,12 +157,11 @@ export function currentSync(group: Group, { assignment }: Member): SyncAnswer {
   return { errorCode: KafkaError.NONE, protocolType, protocol, assignment };
 }
 
-/** Takes a member out; what waits of it is answered with `errorCode`. */
+/** Takes a member out; what waits of it is answered with `errorCode`. Who leads then is seen when the others have joined. */
 export function removeMember({ group, outputs }: Turn, member: Member, errorCode: number): void {
   group.members.delete(member.id);
   if (member.joining !== undefined) outputs.push(joinOutput(member.joining, refusedJoin(errorCode, member.id)));
   if (member.syncing !== undefined) outputs.push(syncOutput(member.syncing, refusedSync(errorCode)));
-  if (group.leaderId === member.id) group.leaderId = group.members.keys().next().value ?? null;
 }
 
 /** After members went. */

@@ -226,6 +226,21 @@ describe('members that go', () => {
     group.pass(SESSION_MS);
     expect(group.group.members.size).toBe(0);
   });
+
+  test('the first rebalance, ids that were given out and a late leader have that time, too', () => {
+    const group = new PlayedGroup({ initialDelayMs: 3000 });
+    const first = group.join();
+    const { memberId } = group.joined(group.join('', { takesIdFirst: true }))!;
+    group.stood(3_600_000);
+    group.pass(2999);
+    expect(group.joined(first)).toBeUndefined();
+    expect(group.group.pending.has(memberId)).toBe(true);
+    group.pass(1);
+    expect(group.joined(first)).toMatchObject({ errorCode: 0 });
+    group.stood(3_600_000);
+    group.pass(SESSION_MS - 1);
+    expect(group.group.phase).toBe('CompletingRebalance');
+  });
 });
 
 describe('static members', () => {

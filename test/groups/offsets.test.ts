@@ -13,6 +13,7 @@ import {
 } from '../../src/groups/groups.ts';
 import type { Speaker } from '../../src/groups/state.ts';
 import { fakeClock, type FakeClock } from '../fakes/clock.ts';
+import { fakeLog } from '../fakes/log.ts';
 import { openLogFolder, silent, upTo, type OpenLogFolder } from '../log/open-log.ts';
 import { until } from '../parts/until.ts';
 
@@ -305,4 +306,34 @@ test('docs/kafka.md tells the limits as they are', () => {
   expect(text).toContain(`| \`group.max.size\`, ${thousands(DEFAULT_GROUP_SETTINGS.sizeMax)} |`);
   expect(text).toContain(`| ${thousands(membersMax)}; ${mib(memberBytesMax)} |`);
   expect(text).toContain(`| ${mib(offsetBytesMax)}, about`);
+});
+
+test('an offset that is committed while the one before is being removed stays', async () => {
+  const log = fakeLog();
+  await log.createTopic('t');
+  const groups = openGroups({ log, clock: fakeClock(), trace: silent });
+  onTestFinished(() => groups.close());
+  await groups.commit('g', ALONE, [at(4)]);
+  const held = log.hold();
+  const removing = groups.remove('g');
+  const committing = groups.commit('g', ALONE, [at(5)]);
+  held.release();
+  await Promise.all([removing, committing]);
+  expect(groups.committed('g', 't', 0)).toMatchObject({ offset: 5 });
+  expect(log.marks('offset/')).toHaveLength(1);
+});
+
+test('what a member gave is a copy: a request is not held by what is kept of it', async () => {
+  const { groups } = await open();
+  const request = Buffer.from('....wants....');
+  const protocols = [{ name: 'range', metadata: request.subarray(4, 9) }];
+  await groups.join('g', { ...requestOf(), protocols });
+  const share = Buffer.from('....share....');
+  const assignments = new Map([['m', share.subarray(4, 9)]]);
+  const speaker = { memberId: 'm', instanceId: null, generation: 1, protocolType: null, protocol: null };
+  await groups.sync('g', { ...speaker, assignments });
+  request.fill(0);
+  share.fill(0);
+  const [member] = groups.describe('g')!.members;
+  expect([member!.metadata.toString(), member!.assignment.toString()]).toEqual(['wants', 'share']);
 });

@@ -139,6 +139,22 @@ test('a static member that comes back gets its share, and its former id is fence
   expect((await client.ask(joinGroup, 9, joinOf(old, { groupInstanceId: 'pump' }))).errorCode).toBe(82);
 });
 
+test('before version 1 the rebalance timeout is the session', async () => {
+  const clock = fakeClock();
+  const { connect } = await openDoor({ clock });
+  const [one, two] = [await connect(), await connect()];
+  const first = await one.ask(joinGroup, 0, joinOf());
+  const joining = two.send(joinGroup, 0, joinOf());
+  const speaker = { groupId: 'g', generationId: 1, memberId: first.memberId };
+  await expect.poll(async () => (await one.ask(heartbeat, 0, speaker)).errorCode).toBe(27);
+  for (let passed = 0; passed < 10_000; passed += 5000) {
+    expect((await one.ask(heartbeat, 0, speaker)).errorCode).toBe(27);
+    clock.advance(5000);
+  }
+  expect(await joining()).toMatchObject({ errorCode: 0, generationId: 2 });
+  expect((await one.ask(heartbeat, 0, speaker)).errorCode).toBe(25);
+});
+
 test('a session that ends takes the member out', async () => {
   const clock = fakeClock();
   const { connect, groups } = await openDoor({ clock });

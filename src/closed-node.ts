@@ -53,6 +53,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     folder: config.data.dir,
     appended: () => ({ bytes: 0, records: 0 }),
     commitIntervalMs: config.commit.intervalMs,
+    isRunning: false,
     card: { profile: config.commit.profile, ...config.card },
   });
   rooms.defer(() => wear.close());

@@ -32,8 +32,11 @@ export interface Look {
   device?: Device;
 }
 
+/** The disk when it was looked at last; its name and size are for whoever reads the ledger elsewhere. */
 interface SeenDevice {
   identity: string;
+  name: string;
+  bytes?: number;
   bootId: string;
   writtenBytes: number;
   uptimeSeconds: number;
@@ -110,8 +113,8 @@ function deviceStep(
 
 function deviceSeen(device: Device | undefined): SeenDevice | undefined {
   if (device === undefined) return undefined;
-  const { identity, bootId, writtenBytes, uptimeSeconds } = device;
-  return { identity, bootId, writtenBytes, uptimeSeconds };
+  const { identity, name, bytes, bootId, writtenBytes, uptimeSeconds } = device;
+  return { identity, name, ...(bytes !== undefined && { bytes }), bootId, writtenBytes, uptimeSeconds };
 }
 
 function plus(left: Sums, right: Sums): Sums {

@@ -64,6 +64,8 @@ export interface WearNeeds {
   appended: () => { bytes: number; records: number };
   commitIntervalMs: number;
   card: CardSettings;
+  /** False for a folder whose node does not run: its ledger is told as it is, and its card may be in another machine. */
+  isRunning?: boolean;
   /** For tests. */
   read?: ReadText;
 }
@@ -91,7 +93,7 @@ const YEARS_MAX = 1000;
 
 /** Reads the ledger. One that can't be read begins anew, and says so. */
 export async function openWear(needs: WearNeeds): Promise<Wear> {
-  const { tables, clock, folder, card, read = readText } = needs;
+  const { tables, clock, folder, card, isRunning = true, read = readText } = needs;
   const trace = needs.trace.room('wear');
   const startedMs = clock.monotonicMs();
   const device = deviceNumberOf(folder, read);
@@ -108,6 +110,7 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
   }
 
   function look(): Device | undefined {
+    if (!isRunning) return undefined;
     const found = device === undefined ? undefined : readDevice(device, read);
     const { bytes, records } = needs.appended();
     const next: Look = {
@@ -141,19 +144,19 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
 
   look();
   // What the disk's counter says at the start is what a start after a crash goes on from.
-  let keeping: Promise<void> = keep();
+  let keeping: Promise<void> = isRunning ? keep() : Promise.resolve();
   const timer = clock.every(LOOK_MS, keepIfDue);
 
   function status(): WearStatus {
     const found = look();
-    const bytes = card.bytes ?? found?.bytes ?? card.fallbackBytes;
+    const bytes = card.bytes ?? ledger.device?.bytes ?? card.fallbackBytes;
     const enduranceBytes = card.enduranceBytes ?? bytes * card.cycles;
     const { bytesPerDay: bytesPerDayMax, years: yearsMin } = costOfCommits(needs.commitIntervalMs, enduranceBytes);
     const { seconds, processBytes, deviceBytes, storedBytes, records } = ledger.total;
     const recent = recentOf(ledger);
     const own = perDay(recent.processBytes, recent.seconds);
-    const all = found === undefined ? undefined : perDay(recent.deviceBytes, recent.deviceSeconds);
-    const used = found === undefined ? processBytes : deviceBytes;
+    const all = recent.deviceSeconds > 0 ? perDay(recent.deviceBytes, recent.deviceSeconds) : undefined;
+    const used = Math.max(processBytes, deviceBytes);
     const yearsLeft = yearsOf(enduranceBytes - used, all ?? own);
     return {
       commit: { intervalMs: needs.commitIntervalMs, bytesPerDayMax, yearsMin },
@@ -161,10 +164,10 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
         profile: card.profile,
         bytes,
         enduranceBytes,
-        ...(found !== undefined && { device: found.name }),
+        ...(ledger.device !== undefined && { device: ledger.device.name }),
         ...(found?.lifeUsed !== undefined && { lifeUsed: found.lifeUsed }),
       },
-      total: { seconds, processBytes, ...(found !== undefined && { deviceBytes }), storedBytes, records },
+      total: { seconds, processBytes, ...(ledger.device !== undefined && { deviceBytes }), storedBytes, records },
       recent: {
         seconds: recent.seconds,
         processBytesPerDay: own,
@@ -180,6 +183,7 @@ export async function openWear(needs: WearNeeds): Promise<Wear> {
     metrics: () => metricsOf(status()),
     async close() {
       timer.cancel();
+      if (!isRunning) return;
       look();
       // A card that refuses writes must not hold up the stop.
       await Promise.race([keeping.then(keep), clock.sleep(CLOSE_MS_MAX)]);

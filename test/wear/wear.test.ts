@@ -163,6 +163,25 @@ test('the row is written once in 256 MiB, and on a quiet day once an hour', asyn
   await wear.close();
 });
 
+test('a card that is looked at in another machine keeps its ledger, and tells it', async () => {
+  const { open, pass, tables, machine } = stand();
+  const first = await open();
+  await pass(DAY_MS, GB, 2 * GB);
+  await first.close();
+  const row = tables.rows.get('wear/ledger');
+  const known = first.status();
+  machine.diskBytes = 5e12;
+  machine.uptimeSeconds = 5;
+  const second = await open({
+    isRunning: false,
+    read: (path) => (path.endsWith('/uevent') ? 'DEVNAME=sda' : machine.read(path)),
+  });
+  expect(second.status()).toEqual(known);
+  await pass(DAY_MS, GB);
+  await second.close();
+  expect(tables.rows.get('wear/ledger')).toEqual(row);
+});
+
 test('a row that cannot be read begins anew and is told', async () => {
   const { open, tables, lines } = stand();
   tables.rows.set('wear/ledger', Buffer.from('{'));

@@ -36,6 +36,8 @@ import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
 import { openWear } from './wear/wear.ts';
 
+export type { Losses } from './log/log.ts';
+
 export interface Headwater {
   /** `host:port` of each door that is open, with the true port. */
   readonly addresses: { mqtt?: string; kafka?: string; http?: string };

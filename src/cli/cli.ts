@@ -42,6 +42,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addConfig(program, terminal, setExitCode);
   addStatus(program, terminal, setExitCode);
   addDoctor(program, terminal, setExitCode);
+  addGaps(program, terminal, setExitCode);
   addTopics(program, terminal, setExitCode);
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
@@ -117,6 +118,17 @@ function addDoctor(program: Command, terminal: Terminal, setExitCode: SetExitCod
     .action(async (options: { output: 'text' | 'json'; all: boolean }) => {
       const { doctor } = await import('./doctor.ts');
       setExitCode(await doctor(options, terminal));
+    });
+}
+
+function addGaps(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
+  withFolder(withNode(program.command('gaps')))
+    .description('what the card has lost: ranges of offsets, since when, and why; and what is set aside of it')
+    .addOption(outputOption('text', 'json'))
+    .addHelpText('after', example('gaps -o json'))
+    .action(async (options: { output: 'text' | 'json' }) => {
+      const { gaps } = await import('./gaps.ts');
+      setExitCode(await gaps(options, terminal));
     });
 }
 

@@ -71,11 +71,20 @@ function render(now: Status): string {
       ['  bytes on the card', log.diskBytes],
       ['  of the budget, %', share],
     ]),
+    ...lossLines(log.losses),
     ...wearLines(now.wear),
     '\nout\n',
     now.mirrors.length === 0 ? '  no mirror is configured\n' : mirrorsTable(now),
     ...now.mirrors.flatMap(({ name, problems }) => problems.map((problem) => `  ! ${name}: ${problem}\n`)),
   ].join('');
+}
+
+function lossLines({ gaps, records, quarantineBytes }: Status['log']['losses']): string[] {
+  const lines: string[] = [];
+  if (gaps > 0)
+    lines.push(`  ! the card has lost up to ${records} records in ${gaps} ranges: \`headwater gaps\` lists them\n`);
+  if (quarantineBytes > 0) lines.push(`  ! ${quarantineBytes} bytes of damaged folders are set aside\n`);
+  return lines;
 }
 
 function doorRow({ name, state, clients, records, bytes }: Status['doors'][number]): (string | number)[] {

@@ -162,6 +162,7 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['GET', '/status', () => json(200, status())],
     ['GET', '/checks', async () => json(200, await needs.checks())],
     ['GET', '/metrics', () => scrape(needs, ownMetrics)],
+    ['GET', '/gaps', () => json(200, log.losses())],
     ['GET', '/topics', () => listTopics(log)],
     ['POST', '/topics', (exchange) => createTopic(log, exchange)],
     ['GET', '/topics/:topic', (exchange) => describeTopic(log, exchange)],

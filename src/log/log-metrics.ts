@@ -1,7 +1,17 @@
 // The log's status as metrics.
 
 import { counter, gauge, type Metric } from '../metrics.ts';
+import type { Losses } from './gaps.ts';
 import type { LogStatus } from './log.ts';
+
+export function summaryOf({ gaps, forgotten, quarantine }: Losses): LogStatus['losses'] {
+  return {
+    gaps: gaps.length,
+    records: gaps.reduce((sum, { records }) => sum + records, 0),
+    forgotten,
+    quarantineBytes: quarantine.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
 
 export function metricsOf(status: LogStatus): Metric[] {
   const { commits, appended } = status;
@@ -19,6 +29,9 @@ export function metricsOf(status: LogStatus): Metric[] {
     gauge('log_disk_bytes', 'Bytes of the data folder.', status.diskBytes),
     gauge('log_budget_bytes', 'Ceiling of the data folder.', status.budgetBytes),
     gauge('log_segments', 'Segments on the card.', status.segments),
+    gauge('log_gaps', 'Ranges of offsets whose records the card has lost.', status.losses.gaps),
+    gauge('log_gap_records', 'Offsets in these ranges.', status.losses.records),
+    gauge('log_quarantine_bytes', 'Bytes of damaged folders that were set aside.', status.losses.quarantineBytes),
     gauge('log_topics', 'Topics.', status.topics),
     gauge('log_partitions', 'Partitions.', status.partitions),
     gauge('log_up', '1 while the card takes writes.', status.state === 'ok' ? 1 : 0),

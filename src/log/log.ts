@@ -11,7 +11,8 @@ import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
 import type { Durability } from './durability.ts';
 import { keepEnds, placeEnds } from './ends.ts';
-import { metricsOf } from './log-metrics.ts';
+import { openGaps, type GapsRoom, type Losses } from './gaps.ts';
+import { metricsOf, summaryOf } from './log-metrics.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
@@ -33,6 +34,7 @@ export interface Commit {
   done(): Promise<void>;
 }
 
+export type { LogGap, Losses } from './gaps.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
 export { DEFAULT_SETTINGS } from './topics.ts';
 
@@ -74,6 +76,8 @@ export interface Partition {
   readonly logStart: number;
   /** Offset after the last synced record: what can be read ends here. */
   readonly highWatermark: number;
+  /** Above the high watermark where the card has lost what was last: the next record has this offset at least. */
+  readonly resumeOffset: number;
   /** Bytes of the batches from logStart to highWatermark, as stored. */
   readonly bytes: number;
 
@@ -154,6 +158,8 @@ export interface LogStatus {
   reason?: string;
   /** Batches that retention had to remove before a mirror had sent them, because the budget was reached. */
   droppedUnsent: { batches: number; bytes: number };
+  /** What the card has lost, and what is set aside for that. */
+  losses: { gaps: number; records: number; forgotten: number; quarantineBytes: number };
 }
 
 export interface Log {
@@ -203,6 +209,9 @@ export interface Log {
   lull(msMax: number): number;
   /** Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. */
   probe(withinMs: number): Promise<void>;
+
+  /** What the card has lost. */
+  losses(): Losses;
 
   status(): LogStatus;
   metrics(): Metric[];
@@ -254,6 +263,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
 
   let producerIds = { next: 0, end: 0 };
   let lostTail: string | undefined;
+  let gaps: GapsRoom | undefined;
 
   await store.recover({
     describe: (batch) => {
@@ -264,7 +274,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       const header = readBatchHeader(batch);
       if (header.producerId >= 0) producers.add(partition, header, header.baseOffset, clock.monotonicMs());
     },
-    onGaps: (found) => keepEnds(store, found),
+    async onGaps(found) {
+      await keepEnds(store, found);
+      gaps?.tellSoon();
+    },
     onTailLost: (reason) => void (lostTail = reason),
     carry: () => producers.snapshot(),
   });
@@ -289,6 +302,8 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   await placeEnds(store, topics.partitions, lostTail);
   await topics.configure();
 
+  gaps = openGaps({ store, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace });
+  gaps.tellSoon();
   const retention = openRetention({
     store,
     positions,
@@ -297,7 +312,11 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     partitions: topics.partitions,
     budgetBytes: needs.budgetBytes,
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
-    afterRun: () => producers.expire(clock.monotonicMs()),
+    async afterRun() {
+      producers.expire(clock.monotonicMs());
+      await gaps.prune();
+      gaps.tellSoon();
+    },
   });
 
   async function deleteTopic(name: string): Promise<void> {
@@ -354,6 +373,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       state: failure === undefined ? 'ok' : 'failing',
       ...(failure === undefined ? {} : { reason: failure }),
       droppedUnsent: { ...retention.droppedUnsent },
+      losses: summaryOf(gaps!.losses()),
     };
   }
 
@@ -382,6 +402,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       if (clock.monotonicMs() - commits.counters.lastAtMs < withinMs) return;
       await commits.mark(PROBE_MARK, Buffer.from(String(clock.wallMs()))).done();
     },
+    losses: () => gaps.losses(),
     status,
     metrics: () => metricsOf(status()),
     async close() {
@@ -389,6 +410,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       store.giveUp();
       await retention.close();
       await commits.close();
+      await gaps.close();
       await positions.close();
     },
   };

@@ -49,6 +49,7 @@ export class LogPartition implements Partition {
   readonly number: number;
   logStart = 0;
   highWatermark = 0;
+  resumeOffset = 0;
   bytes = 0;
   readonly #needs: PartitionNeeds;
   readonly #listeners = new Set<() => void>();
@@ -80,6 +81,7 @@ export class LogPartition implements Partition {
   /** At the start, last: offsets below were given to records that the card has lost, and are not given again. */
   goOnAt(offset: number): void {
     this.#nextOffset = Math.max(this.#nextOffset, offset);
+    this.resumeOffset = Math.max(this.resumeOffset, offset);
   }
 
   #endAt(offset: number): void {
@@ -156,7 +158,7 @@ export class LogPartition implements Partition {
 
   async read(offset: number, bytesMax: number): Promise<Buffer[]> {
     this.#checkReadable(offset);
-    if (offset === this.highWatermark) return [];
+    if (offset >= this.highWatermark) return [];
     const { tail, store, read } = this.#needs;
     let batches = tail.read(this.number, offset, bytesMax);
     if (batches === undefined) {
@@ -175,7 +177,8 @@ export class LogPartition implements Partition {
 
   #checkReadable(offset: number): void {
     if (this.#isRemoved) throw this.#removed();
-    if (offset >= this.logStart && offset <= this.highWatermark) return;
+    // Who has seen what the card has lost since waits there for what comes.
+    if (offset >= this.logStart && offset <= Math.max(this.highWatermark, this.resumeOffset)) return;
     const text = `offset ${offset} of ${this.topic.name}/${this.index} is not between ${this.logStart} and ${this.highWatermark}`;
     throw new HeadwaterError('OFFSET_OUT_OF_RANGE', text);
   }

@@ -1,7 +1,7 @@
 // Retention: what goes, and when. A topic's rules raise the log start of its partitions (a decision, made per segment's
 // part of a partition); a segment whose every part lies below the log start is removed whole, and that is how space
 // comes back. What a mirror has not sent yet is kept, unless the folder's budget is reached: then the oldest segment
-// without unsent records goes, and when each has some, the oldest of all; what was unsent in it is counted and said.
+// without unsent records goes, and when each has some, the oldest of all; what was unsent in it is counted and said. Before either go folders that were set aside, the oldest first.
 
 import assert from 'node:assert';
 import type { Clock } from '../clock.ts';
@@ -27,7 +27,7 @@ export interface RetentionNeeds {
   partitions: ReadonlyMap<number, LogPartition>;
   budgetBytes: number;
   intervalMs: number;
-  afterRun: () => void;
+  afterRun: () => Promise<void>;
 }
 
 /** 2020: an earlier stamp comes from a clock that was never set, or is none. Of such records the age is not known. */
@@ -62,12 +62,13 @@ export function openRetention(needs: RetentionNeeds): Retention {
     age.look();
     for (const partition of partitions.values()) await expire(partition);
     for (const segment of store.sealed()) await removeIfDead(segment.id);
+    while (store.diskBytes() > budgetBytes && (await store.removeQuarantined()));
     while (store.diskBytes() > budgetBytes && store.sealed().length > 0) {
       // One that is about to be sealed may have nothing unsent.
       if (!(await isAnyToSpare())) await store.whenSealed();
       await removeOldest();
     }
-    needs.afterRun();
+    await needs.afterRun();
   }
 
   async function expire(partition: LogPartition): Promise<void> {

@@ -2,9 +2,12 @@
 
 /** Topics of headwater's own, and of Kafka's. */
 const INTERNAL = /^__/;
+/** What the card has lost is told to every upstream. */
+const ALWAYS = new Set(['headwater.gaps']);
 
 /** True when one of the patterns takes `topic`: `*` stands for any characters, `?` for one. Never internal topics. */
 export function isMirrored(patterns: readonly string[], topic: string): boolean {
+  if (ALWAYS.has(topic)) return true;
   return !INTERNAL.test(topic) && patterns.some((pattern) => globOf(pattern).test(topic));
 }
 

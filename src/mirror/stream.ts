@@ -96,7 +96,7 @@ export function openStream(needs: StreamNeeds): Stream {
     if (position === undefined) return startAt(partition.logStart);
     const stored = stateOf(position);
     home = stored?.home;
-    if (position.offset > partition.highWatermark) {
+    if (position.offset > Math.max(partition.highWatermark, partition.resumeOffset)) {
       trace.error('position lies behind the end of the log', { ...where, offset: position.offset });
       return startAt(partition.highWatermark);
     }

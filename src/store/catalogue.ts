@@ -7,7 +7,7 @@
 // Hex of a fixed width sorts as the numbers do.
 
 import type { Range } from './segment.ts';
-import type { Change, Tables } from './store.ts';
+import type { Change, Tables } from './contract.ts';
 
 export interface SealedRow {
   id: number;

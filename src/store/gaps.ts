@@ -1,11 +1,11 @@
 // What is missing: ranges of offsets that were given to records and whose records the card has lost. Rows of the tables:
 //
-//   gap/<partition, 8 hex>/<lastOffset, 14 hex>  -> JSON {firstOffset, reason, atMs}
+//   gap/<partition, 8 hex>/<lastOffset, 14 hex>  -> JSON {firstOffset, reason, atMs, isTold}
 //
 // All of them are in memory, GAPS_MAX at most: then the one that was found first is forgotten, and counted.
 
 import type { Trace } from '../trace.ts';
-import type { Change, Tables } from './store.ts';
+import type { Change, Tables } from './contract.ts';
 
 export interface Gap {
   /** The store's number of the partition. */
@@ -16,6 +16,8 @@ export interface Gap {
   reason: string;
   /** When it was found, by the wall clock. */
   atMs: number;
+  /** A record says so. */
+  isTold?: true;
 }
 
 export interface Gaps {
@@ -27,6 +29,8 @@ export interface Gaps {
   list(): Gap[];
   /** How many were forgotten, for there were too many. */
   readonly forgotten: number;
+  /** Records say so. Durable on return. */
+  told(gaps: readonly Gap[]): Promise<void>;
   /** Forgets those that end below what can be read; `logStart` is undefined for a partition that is gone. */
   prune(logStart: (partition: number) => number | undefined): Promise<void>;
 }
@@ -40,7 +44,7 @@ export async function loadGaps(tables: Tables, trace: Trace): Promise<Gaps> {
   let forgotten = 0;
   for await (const [key, value] of tables.entries(PREFIX)) {
     const [, partition, lastOffset] = key.split('/') as [string, string, string];
-    const row = JSON.parse(value.toString('utf8')) as Pick<Gap, 'firstOffset' | 'reason' | 'atMs'>;
+    const row = JSON.parse(value.toString('utf8')) as Omit<Gap, 'partition' | 'lastOffset'>;
     gaps.push({ partition: parseInt(partition, 16), lastOffset: parseInt(lastOffset, 16), ...row });
   }
 
@@ -92,6 +96,11 @@ export async function loadGaps(tables: Tables, trace: Trace): Promise<Gaps> {
     get forgotten() {
       return forgotten;
     },
+    async told(them) {
+      const known = gaps.filter((gap) => them.includes(gap));
+      for (const gap of known) gap.isTold = true;
+      await tables.write(known.map((gap): Change => [keyOf(gap), encode(gap)]));
+    },
     async prune(logStart) {
       const passed = gaps.filter(({ partition, lastOffset }) => lastOffset < (logStart(partition) ?? Infinity));
       gaps = gaps.filter((gap) => !passed.includes(gap));
@@ -104,6 +113,6 @@ function keyOf({ partition, lastOffset }: Gap): string {
   return `${PREFIX}${partition.toString(16).padStart(8, '0')}/${lastOffset.toString(16).padStart(14, '0')}`;
 }
 
-function encode({ firstOffset, reason, atMs }: Gap): Buffer {
-  return Buffer.from(JSON.stringify({ firstOffset, reason, atMs }));
+function encode({ firstOffset, reason, atMs, isTold }: Gap): Buffer {
+  return Buffer.from(JSON.stringify({ firstOffset, reason, atMs, isTold }));
 }

@@ -1,10 +1,10 @@
 // A second copy of the rows that must not be lost with the tables, in the segments: which topics there are, where partitions
-// begin, how far mirrors and groups have come. A changed row goes along with the next commit, at no sync of its own, as a
+// begin, how far mirrors and MQTT publications have come. A changed row goes along with the next commit, at no sync of its own, as a
 // mark `row/<key>`; the first write of a segment has all of them. They are read only when the tables were damaged.
 
-import type { Change, Tables } from './store.ts';
+import type { Change, Tables } from './contract.ts';
 
-const PREFIXES = ['topic/', 'meta/', 'start/', 'end/', 'position/'];
+const PREFIXES = ['topic/', 'meta/', 'start/', 'end/', 'position/', 'mqttpublished/'];
 const COPY = 'row/';
 
 export interface KeptRows {

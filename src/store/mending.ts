@@ -133,8 +133,9 @@ export function createMending(needs: MendingNeeds): Mending {
       const { isAny, broken, isBlind } = await rebuild(id);
       if (!isAny && (await isEmpty(folder))) {
         // As a crash leaves it that came while the segment was made.
+        const isLogMissing = (await dataFilesIn(folder)).length === 0;
         await rm(folder, { recursive: true });
-        return { isAny, isBlind: false };
+        return { isAny, isBlind: isLogMissing };
       }
       trace.error('a segment is damaged: what is left of it is saved', { segment: id, reason });
       await finish(id, reason, broken);

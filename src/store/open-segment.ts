@@ -3,7 +3,7 @@
 
 import { isHeadwaterError } from '../errors.ts';
 import type { Describe, Described, Range, Segment } from './segment.ts';
-import type { BatchWrite, RecoverHooks } from './store.ts';
+import type { BatchWrite, RecoverHooks } from './contract.ts';
 
 const BATCH_OVERHEAD_BYTES = 56;
 

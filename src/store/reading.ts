@@ -35,19 +35,24 @@ export class Reading {
 
   /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
   async batches(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
-    const { openHolding, catalogue } = this.#needs;
     for (let round = 0; ; round += 1) {
-      const firstInMemory = openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
-      let isMended = false;
-      for await (const range of offset < firstInMemory ? catalogue.rangesOf(partition, offset) : []) {
-        const batches = await this.#sealed(range, offset, bytesMax);
-        isMended = batches === undefined;
-        if (isMended) break;
-        if (batches!.length > 0) return batches!;
-      }
-      if (!isMended) return this.#open(partition, offset, bytesMax);
+      const firstInMemory = this.#needs.openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
+      // At once: what is in memory may be sealed with the next turn.
+      if (offset >= firstInMemory) return this.#open(partition, offset, bytesMax);
+      const found = await this.#sealedFrom(partition, offset, bytesMax);
+      if (found === 'none') return this.#open(partition, offset, bytesMax);
+      if (found !== 'mended') return found;
       if (round === ROUNDS_MAX) throw new Error('several segments are damaged, and more are to be mended');
     }
+  }
+
+  async #sealedFrom(partition: number, offset: number, bytesMax: number): Promise<Buffer[] | 'none' | 'mended'> {
+    for await (const range of this.#needs.catalogue.rangesOf(partition, offset)) {
+      const batches = await this.#sealed(range, offset, bytesMax);
+      if (batches === undefined) return 'mended';
+      if (batches.length > 0) return batches;
+    }
+    return 'none';
   }
 
   /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */

@@ -8,7 +8,7 @@ import { faultIn } from './inspection.ts';
 import type { Mending } from './mending.ts';
 import { scanSegment, type OpenSegment, type Scanned } from './open-segment.ts';
 import type { Segment } from './segment.ts';
-import type { RecoverHooks } from './store.ts';
+import type { RecoverHooks } from './contract.ts';
 
 export interface RecoveryNeeds {
   segmentsFolder: string;

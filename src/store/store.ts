@@ -17,6 +17,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { loadCatalogue, type LocatedRange, type SealedRow } from './catalogue.ts';
+import type { BatchWrite, Change, RecoverHooks, Tables } from './contract.ts';
 import { whenDiskHasRoom } from './disk-room.ts';
 import { takeFolder, unavailable, unreadable } from './folder.ts';
 import { loadGaps, type Gap } from './gaps.ts';
@@ -34,35 +35,10 @@ import type { TablesRoom } from './tables.ts';
 import { Segment, type Describe, type Range } from './segment.ts';
 
 export type { LocatedRange, SealedRow } from './catalogue.ts';
+export type { BatchWrite, Change, RecoverHooks, Tables } from './contract.ts';
 export type { Gap } from './gaps.ts';
 export type { SetAside } from './quarantine.ts';
 export type { Describe, Described, Range } from './segment.ts';
-
-/** One encoded batch on its way to the card. `value` belongs to the store until `write` settles. */
-export interface BatchWrite {
-  /** The store's number of the partition: unique for ever, below 0xff000000. */
-  partition: number;
-  firstOffset: number;
-  lastOffset: number;
-  /** Largest record timestamp in the batch, ms. */
-  maxTimestampMs: number;
-  value: Buffer;
-}
-
-/** A change of a mark or of a table's row; `null` removes it. */
-export type Change = [key: string, value: Buffer | null];
-
-/**
- * Small rows beside the log: topic definitions, MQTT sessions and retained messages, positions. Keys are strings; the
- * part before the first `/` names the table. Every write is synced, and writes that wait together share one sync.
- */
-export interface Tables {
-  get(key: string): Promise<Buffer | undefined>;
-  /** All rows whose key starts with `prefix`, in key order, from the key `from` on. */
-  entries(prefix: string, from?: string): AsyncIterable<[key: string, value: Buffer]>;
-  /** Resolves when all the changes are on the card (all of them or, after a crash, none). */
-  write(changes: Change[]): Promise<void>;
-}
 
 export interface Store {
   readonly tables: Tables;
@@ -92,11 +68,15 @@ export interface Store {
   remove(id: number): Promise<void>;
   /** What the card has lost: ranges of offsets, by partition. At most 1000. */
   gaps(): Gap[];
+  /** How many were forgotten since the start, for there were too many. */
+  gapsForgotten(): number;
+  /** Records say so of these. */
+  gapsTold(gaps: readonly Gap[]): Promise<void>;
   /** Adds ranges that the caller knows to be lost, those parts that are not known yet. Durable on return. */
   addGaps(found: Pick<Gap, 'partition' | 'firstOffset' | 'lastOffset'>[], reason: string): Promise<void>;
   /** The gap of a tail that was lost is durable: the next start does not tell it again. */
   settleTail(): Promise<void>;
-  /** Forgets gaps below what can be read; `logStart` is undefined for a partition that is gone. */
+  /** Forgets gaps below what can be read, and what the operator has removed of the quarantine; `logStart` is undefined for a partition that is gone. */
   pruneGaps(logStart: (partition: number) => number | undefined): Promise<void>;
   /** Folders that were set aside, oldest first. */
   quarantine(): SetAside[];
@@ -111,19 +91,6 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** What the store must be told about the batches that it keeps. */
-export interface RecoverHooks {
-  describe: Describe;
-  /** Sees each batch of the segments that were not sealed, oldest first. */
-  visit: (partition: number, batch: Buffer) => void;
-  /** Gaps that were not known before, durable already; also later than at the start. */
-  onGaps: (gaps: Gap[]) => Promise<void>;
-  /** What was written last is lost, and nobody knows how much it was: called once, at the end of the recovery. */
-  onTailLost: (reason: string) => void;
-  /** Marks to set afresh at each roll: a snapshot of what the reader of a segment's batches must know before them. */
-  carry: () => Change[];
-}
-
 export interface StoreNeeds {
   folder: string;
   clock: Clock;
@@ -136,6 +103,7 @@ const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 // Five memtable flushes land in levels 2, 1 and 0 without LevelDB rewriting any of them; a sixth would.
 const MEMTABLES_PER_SEGMENT = 4.5;
 const RETRY_MS = 1000;
+const LOOK_MS = 5;
 /** On a full disk a segment is opened again when there is room for what is in its memory, twice, and some more. */
 const MEMTABLES_FOR_OPENING = 3;
 
@@ -188,7 +156,10 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     clock,
     trace,
     describe: (batch) => describe(batch),
-    release: (id) => readers.close(id),
+    async release(id) {
+      await whenLeft(id);
+      await readers.close(id);
+    },
     onGaps: (found) => onGaps(found),
   });
   const reading = new Reading({
@@ -211,8 +182,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   }
 
   async function openSealed(id: number): Promise<SealedSegment> {
-    // LevelDB's files do not change any more when it is closed.
-    await leaving.get(id);
+    await whenLeft(id);
     const segment = await SealedSegment.open(id, folderOf(id), suspects.has(id) ? 'whole' : 'structure');
     suspects.delete(id);
     return segment;
@@ -323,6 +293,15 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         await clock.sleep(RETRY_MS, closing.signal);
       }
     }
+  }
+
+  /** LevelDB's files do not change any more when it has closed them. */
+  async function whenLeft(id: number): Promise<void> {
+    while (sealing.some(({ segment }) => segment.id === id)) {
+      if (closing.signal.aborted) throw unavailable(folder, new Error('it is being closed'));
+      await clock.sleep(LOOK_MS, closing.signal);
+    }
+    await leaving.get(id);
   }
 
   async function leave(segment: Segment): Promise<void> {
@@ -455,9 +434,14 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     rangesIn: (id) => catalogue.rangesIn(id),
     whenSealed: () => sealWork,
     gaps: () => gaps.list(),
+    gapsForgotten: () => gaps.forgotten,
+    gapsTold: (told) => gaps.told(told),
     addGaps: (found, reason) => mending.addGaps(found, reason),
     settleTail: () => catalogue.forgetNext(),
-    pruneGaps: (logStart) => gaps.prune(logStart),
+    async pruneGaps(logStart) {
+      await gaps.prune(logStart);
+      await quarantine.refresh();
+    },
     quarantine: () => quarantine.list(),
     removeQuarantined: () => quarantine.removeOldest(),
     async remove(id) {

@@ -6,7 +6,7 @@ import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
 import { whenDiskHasRoom } from './disk-room.ts';
 import { isDiskFull, openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
-import type { Change, Tables } from './store.ts';
+import type { Change, Tables } from './contract.ts';
 
 const WRITE_BUFFER_BYTES = 1024 * 1024;
 const RETRY_MS = 1000;

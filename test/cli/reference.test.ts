@@ -10,6 +10,7 @@ const COMMANDS = [
   ['config', 'show'],
   ['status'],
   ['doctor'],
+  ['gaps'],
   ['topics', 'list'],
   ['topics', 'describe'],
   ['topics', 'create'],

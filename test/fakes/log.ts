@@ -38,6 +38,7 @@ export class FakePartition implements Partition {
   readonly index: number;
   logStart = 0;
   highWatermark = 0;
+  readonly resumeOffset = 0;
   bytes = 0;
   readonly batches: Buffer[] = [];
   readonly listeners = new Set<() => void>();
@@ -206,6 +207,7 @@ export function fakeLog(): FakeLog {
       else marks.set(key, value);
       return commitOf(gate());
     },
+    losses: () => ({ gaps: [], forgotten: 0, quarantine: [] }),
     marks: (prefix) => [...marks].filter(([key]) => key.startsWith(prefix)),
     newProducerId: async () => producerId++,
     positions: {

@@ -4,6 +4,7 @@ import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { GAPS_TOPIC } from '../../../src/log/gaps.ts';
 import { openLogFolder, type OpenLogFolder } from '../../log/open-log.ts';
 import { append, compare, PARTITIONS } from './ledger.ts';
 
@@ -22,16 +23,18 @@ export const POSITION = { offset: 7, state: { producerId: 5 } };
 /** Two topics, some segments and half of one, a position; closed. */
 export async function makeTemplate(): Promise<Template> {
   const opened = await openLogFolder();
-  const { log } = opened;
-  const topic = await log.createTopic('t', { partitions: PARTITIONS, retentionBytes: 1e9 });
-  await log.createTopic('empty', { retentionMs: 77_000 });
-  await append(log, PER_PARTITION / 2);
-  await log.positions.set('mirror/dc', topic.partitions[1]!, POSITION, true);
-  await append(log, PER_PARTITION / 2);
+  const topic = await opened.log.createTopic('t', { partitions: PARTITIONS, retentionBytes: 1e9 });
+  await opened.log.createTopic('empty', { retentionMs: 77_000 });
+  await append(opened.log, PER_PARTITION);
   await opened.store.whenSealed();
+  // All of it is in tables then, and what follows in the one write-ahead log.
+  await opened.reopen();
+  const { clusterId, positions } = opened.log;
+  const { partitions } = opened.log.topic('t')!;
+  await positions.set('mirror/dc', partitions[1]!, POSITION, true);
+  await append(opened.log, 6);
   const folder = await mkdtemp(join(tmpdir(), 'headwater-files-'));
-  const ends = topic.partitions.map((each) => each.highWatermark);
-  const { clusterId } = log;
+  const ends = partitions.map((each) => each.highWatermark);
   await opened.reopenAfter(() => cp(opened.folder, folder, { recursive: true }));
   await opened.remove();
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
@@ -49,7 +52,8 @@ export async function openWithout(opened: OpenLogFolder, template: Template, fil
   });
   const { log, store } = opened;
   expect(log.clusterId).toBe(template.clusterId);
-  expect(log.topics().map(({ name }) => name)).toEqual(['empty', 't']);
+  const names = log.topics().map(({ name }) => name);
+  expect(names.filter((name) => name !== GAPS_TOPIC)).toEqual(['empty', 't']);
   expect(log.topic('t')!.id.toString('hex')).toBe(template.topicId);
   expect(log.topic('t')!.settings.retentionBytes).toBe(1e9);
   expect(log.topic('empty')!.settings.retentionMs).toBe(77_000);

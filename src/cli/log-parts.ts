@@ -58,6 +58,8 @@ interface Chunk {
   next: number;
 }
 
+/** Offsets that no batch has, between others that are there. */
+export const MISSING = 'missing';
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
@@ -102,7 +104,7 @@ export function* checkChunk({ batches, next }: Chunk, from: number): Generator<S
     if ('what' in seen || seen.baseOffset > at) {
       if (count > 0) yield sound();
       if ('what' in seen) yield { isSound: false, from: at, to: seen.end ?? next, what: seen.what };
-      else yield { isSound: false, from: at, to: seen.baseOffset, what: 'missing' };
+      else yield { isSound: false, from: at, to: seen.baseOffset, what: MISSING };
       return;
     }
     position += seen.size;
@@ -111,7 +113,7 @@ export function* checkChunk({ batches, next }: Chunk, from: number): Generator<S
     records += seen.records;
   }
   if (count > 0) yield sound();
-  if (at < next) yield { isSound: false, from: at, to: next, what: 'missing' };
+  if (at < next) yield { isSound: false, from: at, to: next, what: MISSING };
 }
 
 type Seen =

@@ -4,12 +4,13 @@
 
 import { formatAge, formatAmount } from '../config-units.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
+import type { Losses } from '../headwater.ts';
 import type { ExportFrame, ExportPartition } from '../formats/export.ts';
 import { withAccess, type AccessOptions } from './access.ts';
 import type { Daemon } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { framesOf, openFile } from './log-import.ts';
-import { checkChunk, partsOf, totalOf, walkPart, type Part } from './log-parts.ts';
+import { checkChunk, MISSING, partsOf, totalOf, walkPart, type Part } from './log-parts.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { table, type Terminal } from './terminal.ts';
 
@@ -51,8 +52,21 @@ export async function verifyLog(topics: string[], options: VerifyOptions, termin
     } finally {
       progress.end();
     }
+    await explain(daemon, found.damage);
     return report(found, terminal.clock.monotonicMs() - startMs, options, terminal);
   });
+}
+
+/** What is missing is known to the node by now, with the reason. */
+async function explain(daemon: Daemon, damage: Damage[]): Promise<void> {
+  if (damage.length === 0) return;
+  const { gaps } = await daemon.getJson<Losses>('/gaps');
+  for (const each of damage) {
+    const known = gaps.find(({ topic, partition, firstOffset, lastOffset }) => {
+      return topic === each.topic && partition === each.partition && firstOffset < each.to && lastOffset >= each.from;
+    });
+    if (known !== undefined && each.what === MISSING) each.what = `lost: ${known.reason}`;
+  }
 }
 
 /** An export is read as an import would, and checked as the log is. */

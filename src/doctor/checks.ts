@@ -71,6 +71,7 @@ export const CHECKS: readonly Known[] = [
   { id: 'HW010', name: 'doors to the network', look: doors },
   { id: 'HW011', name: 'serial ports', look: serial },
   { id: 'HW012', name: 'speed of the card', look: speed },
+  { id: 'HW013', name: 'losses', look: losses },
 ];
 
 /** All checks that can be made with these facts, in order. */
@@ -234,4 +235,18 @@ function speed({ status, isRunning }: Facts): Finding | undefined {
   const next =
     'a card that is worn out becomes slow first: see HW003; other programs that write much slow it down, too';
   return mean > SLOW_COMMIT_SECONDS || worstMs > WORST_COMMIT_MS ? warning(found, next) : ok(found);
+}
+
+function losses({ status }: Facts): Finding {
+  const { gaps, records, quarantineBytes } = status.log.losses;
+  const aside = quarantineBytes > 0 ? `; ${formatAmount(quarantineBytes)} of damaged folders are set aside` : '';
+  if (gaps === 0)
+    return aside === ''
+      ? ok('the card has lost nothing')
+      : note(
+          `no record is missing${aside}`,
+          'remove them when nobody wants to look into them: quarantine/ in the data folder',
+        );
+  const next = '`headwater gaps` lists them; a card that has begun to lose goes on: copy what it has to another';
+  return warning(`the card has lost up to ${records} records in ${gaps} ranges${aside}`, next);
 }

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Damage } from '../../src/cli/log-verify.ts';
 import { encodeBatch } from '../../src/formats/batch.ts';
 import type { Partition } from '../../src/log/log.ts';
 import { openDoor, STATUS, type OpenDoor } from '../http/open-http.ts';
@@ -148,9 +149,10 @@ describe('verify', () => {
     bytes[Math.floor(bytes.length / 2)]! ^= 0xff;
     writeFileSync(first, bytes);
     const before = lookOf(site.open.folder);
-    const { code, out } = await run(['log', 'verify', '-o', 'json', '--data', site.open.folder]);
+    const { code, out } = await run(['log', 'verify', 'readings', '-o', 'json', '--data', site.open.folder]);
     expect(code).toBe(10);
-    const { records, damage } = JSON.parse(out) as { records: number; damage: { from: number; to: number }[] };
+    const { records, damage } = JSON.parse(out) as { records: number; damage: Damage[] };
+    expect(damage.map(({ what }) => what)).toEqual([expect.stringMatching(/^lost: segment \d+: wrong checksum/)]);
     const lost = damage.reduce((sum, { from, to }) => sum + to - from, 0);
     expect(lost).toBeGreaterThan(0);
     expect(records).toBe(400 - lost);

@@ -127,6 +127,20 @@ test.each<[string, string, string, Facts, string]>([
     withStatus({ serial: [{ ...PORT, problems: ['missing for 5m'] }] }),
     'missing for 5m',
   ],
+  [
+    'HW013',
+    'warning',
+    'gaps',
+    withLog({ losses: { gaps: 2, records: 30, forgotten: 0, quarantineBytes: 0 } }),
+    '30 records in 2 ranges',
+  ],
+  [
+    'HW013',
+    'note',
+    'a quarantine',
+    withLog({ losses: { gaps: 0, records: 0, forgotten: 0, quarantineBytes: 9e6 } }),
+    '9.0 MB of damaged',
+  ],
   ['HW012', 'warning', 'a slow card', withLog({ commits: { ...LOG.commits, count: 1000, seconds: 300 } }), '300 ms'],
 ])('%s is a %s with %s', (id, severity, _what, facts, said) => {
   const found = examine(facts).find((check) => check.id === id);
@@ -137,7 +151,7 @@ test.each<[string, string, string, Facts, string]>([
 test('what cannot be known is left out, or said to be unknown', () => {
   const { isSynchronised: _unknown, disk: _none, ...rest } = GOOD;
   const checks = examine({ ...rest, status: { ...rest.status, mirrors: [], serial: [] }, isRunning: false });
-  expect(checks.map(({ id }) => id)).toEqual(['HW001', 'HW002', 'HW003', 'HW005', 'HW008', 'HW009', 'HW010']);
+  expect(checks.map(({ id }) => id)).toEqual(['HW001', 'HW002', 'HW003', 'HW005', 'HW008', 'HW009', 'HW010', 'HW013']);
   expect(checks[0]).toMatchObject({ severity: 'note' });
 });
 

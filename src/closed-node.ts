@@ -65,6 +65,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     budgetBytes: config.data.budgetBytes,
     ...AT_ONCE,
     retentionIntervalMs: NEVER_MS,
+    tellsGaps: false,
   });
   rooms.defer(() => log.close());
   const token = randomBytes(24).toString('base64url');

@@ -42,6 +42,8 @@ export interface GapsNeeds {
   ensureTopic: (name: string) => Topic;
   clock: Clock;
   trace: Trace;
+  /** False: nothing is told. */
+  tellsGaps: boolean;
 }
 
 export interface GapsRoom {
@@ -53,7 +55,7 @@ export interface GapsRoom {
   close(): Promise<void>;
 }
 
-export function openGaps({ store, partitions, ensureTopic, clock, trace }: GapsNeeds): GapsRoom {
+export function openGaps({ store, partitions, ensureTopic, clock, trace, tellsGaps }: GapsNeeds): GapsRoom {
   let telling: Promise<void> | undefined;
   let isClosed = false;
 
@@ -88,7 +90,7 @@ export function openGaps({ store, partitions, ensureTopic, clock, trace }: GapsN
       };
     },
     tellSoon() {
-      if (isClosed) return;
+      if (isClosed || !tellsGaps) return;
       telling ??= tell()
         .catch((error: unknown) => trace.limited('gaps are not told yet', { reason: messageOf(error) }))
         .finally(() => {

@@ -234,6 +234,8 @@ export interface LogNeeds {
   budgetBytes: number;
   /** How often retention looks. Default 30 s. */
   retentionIntervalMs?: number;
+  /** False for a folder that is only looked at: what is lost is not told in a topic of it. Default true. */
+  tellsGaps?: boolean;
 }
 
 const PRODUCER_IDS_RESERVED = 1000;
@@ -302,7 +304,8 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   await placeEnds(store, topics.partitions, lostTail);
   await topics.configure();
 
-  gaps = openGaps({ store, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace });
+  const { tellsGaps = true } = needs;
+  gaps = openGaps({ store, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace, tellsGaps });
   gaps.tellSoon();
   const retention = openRetention({
     store,

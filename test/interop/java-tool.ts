@@ -6,14 +6,14 @@ import { kafkaLib } from '../parts/kafka.ts';
 const FLAGS = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
 
-/** Standard output of a class, of org.apache.kafka.tools if no package is named. Throws with all that it printed when it fails. */
+/** Standard output of a class, of org.apache.kafka.tools, or a package in it, unless it begins with `org.` or `kafka.`. Throws with all that it printed when it fails. */
 export async function javaTool(
   bootstrap: string,
   className: string,
   args: string[],
   input: string | Buffer = '',
 ): Promise<string> {
-  const name = className.includes('.') ? className : `org.apache.kafka.tools.${className}`;
+  const name = /^(org|kafka)\./.test(className) ? className : `org.apache.kafka.tools.${className}`;
   const command = [...FLAGS, QUIET, '-cp', await kafkaLib(), name, ...args, '--bootstrap-server', bootstrap];
   const child = spawn('java', command, { stdio: ['pipe', 'pipe', 'pipe'] });
   let out = '';

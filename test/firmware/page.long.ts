@@ -131,11 +131,25 @@ test(
   MINUTE * 4,
 );
 
-test('the line of an RS-485 port is one that headwater takes', async () => {
-  const { doors, site } = await openDoors();
-  await configure(site, { path: '/dev/ttyUSB0', unplug: async () => undefined }, doors, sampleOf('addresses:'));
-  await site.run(commands(section('## 2. The wire and the port'))[0]!);
-}, 60_000);
+test(
+  'a board that speaks when it is asked, as on RS-485, where two of the addresses are silent',
+  async () => {
+    const { doors, site } = await openDoors();
+    const uno = await plugInUno(
+      site,
+      await buildSketch(site, 'Arduino/libraries/firmware-bridge/examples/Rs485Node/Rs485Node.ino'),
+    );
+    stops.push(() => uno.unplug());
+    await configure(site, uno, doors, sampleOf('addresses:'));
+    await site.run(`sed -i 's/756e6f01/756e6f03/' headwater.yaml`);
+    await serve(site);
+    // The topic is there with its first record.
+    const read = () => readTopic(`127.0.0.1:${doors.kafka}`, 'plant').catch(() => []);
+    await until('five readings', async () => (await read()).length >= 5);
+    expect(new Set((await read()).map(({ key }) => String(key)))).toEqual(new Set(['oven/level']));
+  },
+  MINUTE * 4,
+);
 
 test(
   'no board at all: the Python peer',

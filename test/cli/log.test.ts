@@ -156,9 +156,6 @@ describe('verify', () => {
     const lost = damage.reduce((sum, { from, to }) => sum + to - from, 0);
     expect(lost).toBeGreaterThan(0);
     expect(records).toBe(400 - lost);
-    // An export of a folder that is looked at again would have other records at the same offsets of it.
-    const topics = (await run(['topics', 'list', '-o', 'json', '--data', site.open.folder])).out;
-    expect((JSON.parse(topics) as { name: string }[]).map(({ name }) => name)).toEqual(['readings']);
     expect(lookOf(site.open.folder)).toEqual(before);
   });
 

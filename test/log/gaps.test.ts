@@ -53,6 +53,18 @@ test('a reader goes on behind a gap, and the gap is listed and told once', async
   expect(await told()).toEqual([['t/0', { ...gap, at: expect.stringMatching(/^20.*Z$/) as string }]]);
 });
 
+test('a log that is only looked at lists its gaps and tells none', async () => {
+  await opened.reopen({ tellsGaps: false });
+  partition = opened.log.topic('t')!.partitions[0]!;
+  await partition.append(batchOf(0, 1));
+  await opened.store.addGaps([{ partition: 0, firstOffset: 0, lastOffset: 0 }], 'a test');
+  // A start tells what it finds untold, and a stop waits for that.
+  await opened.reopen({ tellsGaps: false });
+  await opened.reopen({ tellsGaps: false });
+  expect(opened.log.losses().gaps).toHaveLength(1);
+  expect(opened.log.topic(GAPS_TOPIC)).toBeUndefined();
+});
+
 test('a gap is forgotten when the log start has passed it', async () => {
   const behind = await loseFirstSegment();
   await partition.deleteRecords(behind - 1);

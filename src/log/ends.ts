@@ -57,7 +57,19 @@ async function holdAll(store: Store, partitions: ReadonlyMap<number, LogPartitio
     else written.push(range);
   }
   for (const range of written.toSorted((a, b) => a.firstOffset - b.firstOffset)) follow(range);
-  return holes;
+  // With a damaged catalogue what is not sealed may be older than what is.
+  let missing = holes;
+  for (const range of written) {
+    missing = missing.flatMap((hole) => (hole.partition === range.partition ? without(hole, range) : [hole]));
+  }
+  return missing;
+}
+
+/** What is left of a hole where the records of `found` are. */
+function without(hole: Missing, found: Pick<LocatedRange, 'firstOffset' | 'lastOffset'>): Missing[] {
+  const before = { ...hole, lastOffset: Math.min(hole.lastOffset, found.firstOffset - 1) };
+  const behind = { ...hole, firstOffset: Math.max(hole.firstOffset, found.lastOffset + 1) };
+  return [before, behind].filter(({ firstOffset, lastOffset }) => firstOffset <= lastOffset);
 }
 
 /** Keeps that offsets up to the end of a gap were given. */

@@ -31,6 +31,8 @@ export function metricsOf(status: LogStatus): Metric[] {
     gauge('log_segments', 'Segments on the card.', status.segments),
     gauge('log_gaps', 'Ranges of offsets whose records the card has lost.', status.losses.gaps),
     gauge('log_gap_records', 'Offsets in these ranges.', status.losses.records),
+    counter('log_scrubbed_bytes_total', 'Bytes read through slowly to find damage.', status.scrubbed.bytes),
+    counter('log_scrub_damaged_segments_total', 'Segments found damaged by that.', status.scrubbed.damaged),
     gauge('log_quarantine_bytes', 'Bytes of damaged folders that were set aside.', status.losses.quarantineBytes),
     gauge('log_topics', 'Topics.', status.topics),
     gauge('log_partitions', 'Partitions.', status.partitions),

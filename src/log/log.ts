@@ -160,6 +160,8 @@ export interface LogStatus {
   droppedUnsent: { batches: number; bytes: number };
   /** What the card has lost, and what is set aside for that. */
   losses: { gaps: number; records: number; forgotten: number; quarantineBytes: number };
+  /** Read through slowly since the start, to find damage. */
+  scrubbed: { segments: number; bytes: number; damaged: number };
 }
 
 export interface Log {
@@ -377,6 +379,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       ...(failure === undefined ? {} : { reason: failure }),
       droppedUnsent: { ...retention.droppedUnsent },
       losses: summaryOf(gaps!.losses()),
+      scrubbed: store.scrubbed(),
     };
   }
 

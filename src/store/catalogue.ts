@@ -48,6 +48,8 @@ export interface Catalogue {
   remove(id: number): Promise<void>;
   /** The newest segment's `next` is lost, which is known by now. Durable on return. */
   forgetNext(): Promise<void>;
+  /** After rows were lost: a segment's own row says which ranges there must be. Durable on return. */
+  mendRanges(): Promise<void>;
   /** What one segment holds. */
   rangesIn(id: number): Promise<Range[]>;
   /** What the sealed segments hold of one partition from `offset` on, oldest first. */
@@ -104,9 +106,7 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
       const changes = await removal(segment.id);
       changes.push([segmentKey(segment.id), encode(row)]);
       for (const range of ranges) {
-        const { firstOffset, bytes, batches, maxTimestampMs } = range;
-        const value: RangeRow = { segment: segment.id, firstOffset, bytes, batches, maxTimestampMs };
-        changes.push([rangeKey(range.partition, range.lastOffset), encode(value)]);
+        changes.push([rangeKey(range.partition, range.lastOffset), encodeRange(segment.id, range)]);
       }
       await tables.write(changes);
       segments.set(segment.id, segment);
@@ -120,6 +120,18 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
       if (newest === undefined) return;
       const { next: _, ...rest } = newest;
       await catalogue.add(rest, await rangesIn(newest.id));
+    },
+    async mendRanges() {
+      const changes: Change[] = [];
+      for await (const range of located('range/', 'range/')) {
+        if (!segments.has(range.segment)) changes.push([rangeKey(range.partition, range.lastOffset), null]);
+      }
+      for (const id of segments.keys()) {
+        for (const range of await rangesIn(id)) {
+          changes.push([rangeKey(range.partition, range.lastOffset), encodeRange(id, range)]);
+        }
+      }
+      await tables.write(changes);
     },
     rangesIn,
     rangesOf: (partition, offset = 0) => located(`range/${hex(partition, 8)}/`, rangeKey(partition, offset)),
@@ -138,6 +150,10 @@ function rangeKey(partition: number, lastOffset: number): string {
 
 function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
+}
+
+function encodeRange(segment: number, { firstOffset, bytes, batches, maxTimestampMs }: Range): Buffer {
+  return encode({ segment, firstOffset, bytes, batches, maxTimestampMs });
 }
 
 function encode(row: SegmentRow | RangeRow): Buffer {

@@ -81,12 +81,17 @@ async function faultInTable(
 ): Promise<string | undefined> {
   const { size } = await file.stat();
   if (size !== bytes) return `${size} bytes where ${bytes} were written`;
-  for (const handle of await readTableIndex(file)) {
-    if (depth === 'structure') break;
-    await readBlock(file, handle);
-    await pause?.(handle.size);
+  try {
+    for (const handle of await readTableIndex(file)) {
+      if (depth === 'structure') break;
+      await readBlock(file, handle);
+      await pause?.(handle.size);
+    }
+    return undefined;
+  } catch (error) {
+    if (isHeadwaterError(error)) return error.message;
+    throw error;
   }
-  return undefined;
 }
 
 async function faultInLog(file: FileHandle): Promise<string | undefined> {

@@ -31,6 +31,7 @@ import { openReaders } from './readers.ts';
 import { Reading } from './reading.ts';
 import { recoverSegments } from './recovery.ts';
 import { SealedSegment } from './sealed-segment.ts';
+import { openScrub, type Scrub, type ScrubStatus } from './scrub.ts';
 import type { TablesRoom } from './tables.ts';
 import { Segment, type Describe, type Range } from './segment.ts';
 
@@ -82,6 +83,8 @@ export interface Store {
   quarantine(): SetAside[];
   /** Removes the folder that was set aside first; false when there is none. */
   removeQuarantined(): Promise<boolean>;
+  /** What was read through since the start to find damage. */
+  scrubbed(): ScrubStatus;
   /** Bytes of all files, the part that is being written estimated. */
   diskBytes(): number;
   /** Why the card refuses writes at present. */
@@ -144,6 +147,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   let commit = 0;
   let failure: string | undefined;
   let isWriting = false;
+  let scrub: Scrub | undefined;
   let carry: () => Change[] = () => [];
   let describe: Describe = () => assert.fail('recovered before read');
   let onGaps: RecoverHooks['onGaps'] = () => Promise.resolve();
@@ -191,6 +195,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   async function recover(hooks: RecoverHooks): Promise<void> {
     ({ carry, describe, onGaps } = hooks);
     await mkdir(segmentsFolder, { recursive: true });
+    if (tablesFault !== undefined) await catalogue.mendRanges();
     const needs = { segmentsFolder, folderOf, openSegment, catalogue, mending, segmentBytesMax, hooks };
     const recovery = await recoverSegments(needs);
     nextId = recovery.nextId;
@@ -205,6 +210,13 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     }
     copies.clear();
     prepareStandby();
+    scrub = openScrub({
+      sealed: () => catalogue.sealed(),
+      folderOf,
+      mend: (id, fault) => mending.mend(id, fault, true),
+      clock,
+      trace,
+    });
   }
 
   async function becomeActive(open: OpenSegment, lastCommit: number): Promise<void> {
@@ -455,6 +467,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await catalogue.remove(id);
       await rm(rubbish, { recursive: true });
     },
+    scrubbed: () => scrub?.status() ?? { segments: 0, bytes: 0, damaged: 0 },
     diskBytes() {
       let bytes = quarantine.bytes();
       for (const each of catalogue.sealed()) bytes += each.diskBytes;
@@ -466,6 +479,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     giveUp,
     async close() {
       giveUp();
+      await scrub?.close();
       await sealWork;
       const created = await standby?.catch(() => undefined);
       for (const segment of [created, active?.segment, ...sealing.map((each) => each.segment)]) await segment?.close();

@@ -31,6 +31,7 @@ export const STATUS: Status = {
     state: 'ok',
     droppedUnsent: { batches: 0, bytes: 0 },
     losses: { gaps: 0, records: 0, forgotten: 0, quarantineBytes: 0 },
+    scrubbed: { segments: 0, bytes: 0, damaged: 0 },
   },
   wear: {
     commit: { intervalMs: 100, bytesPerDayMax: 14_688_000_000, yearsMin: 2.98 },

@@ -20,8 +20,8 @@ export interface DoctorNeeds {
 }
 
 const OTHERS = 0o007;
-/** The one that came with the program. */
-const PACKAGE = new URL('../../package.json', import.meta.url);
+/** Files that came with the program: npm gives those of a package a date of its own, a build or a clone that of today. */
+const INSTALLED = [new URL('../../package.json', import.meta.url), new URL(import.meta.url)];
 /** The settings by which a door asks its clients who they are. */
 const ASKED_BY = { mqtt: 'mqtt.users', kafka: undefined, http: 'http.token' } as const;
 
@@ -34,7 +34,7 @@ export async function examineNode({ config, status, env, clock, isRunning }: Doc
   return examine({
     status: status(),
     wallMs: clock.wallMs(),
-    installedMs: (await stat(PACKAGE)).mtimeMs,
+    installedMs: Math.max(...(await Promise.all(INSTALLED.map(async (file) => (await stat(file)).mtimeMs)))),
     ...(isSynchronised !== undefined && { isSynchronised }),
     ...(disk !== undefined && { disk: { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize } }),
     folder: await folderFacts(dir),

@@ -74,7 +74,7 @@ enum {
 enum { WELCOME_SESSION = 0, WELCOME_EPOCH = 1, WELCOME_VERSION = 3 };
 
 /* ABANDONED: the firmware still works at a command whose session is over. */
-enum { COMMAND_NONE, COMMAND_WAITS, COMMAND_TAKEN, COMMAND_ANSWERED, COMMAND_ABANDONED };
+enum { COMMAND_NONE, COMMAND_ANSWERED, COMMAND_WAITS, COMMAND_TAKEN, COMMAND_ABANDONED };
 
 /* GIVEN: the line is this device's, after the turnaround. */
 enum { TURN_HOST, TURN_GIVEN, TURN_SPEAKING };
@@ -116,7 +116,7 @@ static int is_polled(const hwb_t *h) {
 }
 
 static int is_persistent(const hwb_t *h) {
-    return HWB_PERSIST && h->config->persist != NULL;
+    return HWB_PERSIST && h->is_persistent;
 }
 
 static int takes_commands(const hwb_t *h) {
@@ -347,8 +347,8 @@ static APART void drop(hwb_t *h) {
     release(h, 1);
 }
 
-static APART uint32_t retained_check(const hwb_retained_t *retained) {
-    return retained->epoch ^ ~retained->base ^ (retained->boots * 2654435761UL) ^ 0x31425748UL;
+static uint32_t retained_check(const hwb_retained_t *retained) {
+    return hwb_crc32(0x31425748UL, retained, offsetof(hwb_retained_t, check));
 }
 
 /* From now on the next sequence is `end`, in `epoch`; `made` stays the producer's. */
@@ -372,7 +372,8 @@ static void recall(hwb_t *h) {
     }
     retained->check = 0;
     HWB_BARRIER();
-    retained->boots = valid ? retained->boots + 1U : 1U;
+    if (!valid) retained->boots = 0;
+    retained->boots++;
     retained->made = 0;
     retained->made_inverse = ~(uint32_t)0;
     if (h->boot == 0) h->boot = (uint8_t)retained->boots;
@@ -395,11 +396,12 @@ static void put_fields(hwb_t *h, uint32_t fields, const uint32_t *values) {
     h->tx_length = (uint16_t)(give(tx + h->tx_length, fields, values) - tx);
 }
 
-/* Begins a frame with its type, the address and its fields. */
+/* Begins a frame with its type, which may have FLAG_FINAL for a polled device, the address and its fields. */
 static void begin(hwb_t *h, word_t type, uint32_t fields, const uint32_t *values) {
     uint32_t head = type;
     h->tx_length = BODY_AT;
     if (is_polled(h)) head |= (uint32_t)FLAG_ADDRESS | (uint32_t)h->address << 8;
+    else head &= (uint32_t)TYPE_MASK;
     put_fields(h, is_polled(h) ? U16 : U8, &head);
     put_fields(h, fields, values);
 }
@@ -457,7 +459,7 @@ static APART void make_hello(hwb_t *h, uint32_t now) {
     values[7] = h->last_end;
     values[8] = now;
     values[9] = config->rx_size;
-    begin(h, is_polled(h) ? TYPE_HELLO | FLAG_FINAL : TYPE_HELLO, FIELDS_HELLO, values);
+    begin(h, TYPE_HELLO | FLAG_FINAL, FIELDS_HELLO, values);
     put_text(h, config->uid, config->uid_length);
     put_name(h, config->name);
     put_name(h, config->firmware);
@@ -469,7 +471,7 @@ static APART void make_hello(hwb_t *h, uint32_t now) {
 static void end_commands(hwb_t *h) {
     if (!HWB_COMMANDS) return;
     h->command_id = 0;
-    h->command_state = h->command_state == COMMAND_TAKEN || h->command_state == COMMAND_ABANDONED ? COMMAND_ABANDONED : COMMAND_NONE;
+    h->command_state = h->command_state >= COMMAND_TAKEN ? COMMAND_ABANDONED : COMMAND_NONE;
 }
 
 /* No session, or no longer: HELLO as soon as possible, then each 250 ms, doubling. */
@@ -498,7 +500,7 @@ static void renumber(hwb_t *h, uint32_t epoch) {
 }
 
 /* Waits for progress, or for a full host to have room, anew. */
-static void start_timer(hwb_t *h, uint32_t now) {
+static APART void start_timer(hwb_t *h, uint32_t now) {
     h->timer = h->window == 0 ? FULL_PING_MIN : RESEND_MIN;
     h->timer_at = now;
 }
@@ -595,7 +597,7 @@ static void on_command(hwb_t *h, const uint32_t *values, const uint8_t *payload,
         if (h->command_state == COMMAND_ANSWERED) h->answer_due = 1;
         return;
     }
-    if (id != (uint16_t)(h->command_id + 1) || (h->command_state != COMMAND_NONE && h->command_state != COMMAND_ANSWERED)) return;
+    if (id != (uint16_t)(h->command_id + 1) || h->command_state > COMMAND_ANSWERED) return;
     h->command_id = id;
     h->answer_due = 0;
     h->command_code = (uint8_t)values[1];
@@ -669,12 +671,12 @@ static int joins(hwb_t *h, uint32_t n, hwb_record_t *record, uint32_t time, word
            length + record->length + (word_t)(PACK_HEADER + CRC_SIZE) <= h->body_max;
 }
 
-/* A PACK of `first`, which is number `n`, and of those after it, `limit` in all. Returns how many, at least two; 0 if no two go together. */
-static word_t make_pack(hwb_t *h, uint32_t n, const hwb_record_t *first, uint32_t limit) {
-    word_t head = 7U + (is_polled(h) ? 1U : 0U) + PACK_HEADER + first->length, count = 0;
-    uint32_t values[3], time = first->time;
+/* A PACK of the records from `n` on, the first of them made at `time`, `limit` at most. Returns how many; 0 if no two go together. */
+static word_t make_pack(hwb_t *h, uint32_t n, uint32_t time, uint32_t limit) {
+    uint32_t values[3];
     hwb_record_t record;
-    if (limit < 2 || first->length > 255 || first->boot != h->boot || !joins(h, n + 1, &record, time, head)) return 0;
+    word_t count = 0;
+    if (limit < 2) return 0;
     values[0] = h->first + n;
     values[1] = time;
     begin(h, TYPE_PACK, FIELDS_PACK, values);
@@ -687,7 +689,7 @@ static word_t make_pack(hwb_t *h, uint32_t n, const hwb_record_t *first, uint32_
         if (put_payload(h, n + count, &record) < 0) return 0;
         count++;
     }
-    return count;
+    return count < 2 ? 0 : count;
 }
 
 /* Makes a frame of the record `sequence` and of as many after it as fit, `limit` in all. Returns how many; 0 and a CHANNEL frame if that
@@ -710,7 +712,7 @@ static word_t make_records(hwb_t *h, uint32_t sequence, uint32_t limit) {
         return 0;
     }
     if (HWB_PACK) {
-        word_t count = make_pack(h, n, &record, limit);
+        word_t count = make_pack(h, n, record.time, limit);
         if (count > 0) return count;
     }
     values[0] = sequence;
@@ -790,7 +792,7 @@ static int compose(hwb_t *h, uint32_t now) {
         if (h->tx_length == 0) {
             if (!is_polled(h) && !h->ping_due) return 0;
             h->ping_due = 0;
-            begin(h, is_polled(h) ? TYPE_PING | FLAG_FINAL : TYPE_PING, FIELDS_PING, NULL);
+            begin(h, TYPE_PING | FLAG_FINAL, FIELDS_PING, NULL);
             if (HWB_POLLED) h->turn = TURN_HOST;
         }
     }
@@ -850,13 +852,15 @@ static void on_frame(hwb_t *h, word_t type, const uint8_t *from, const uint8_t *
 
 /* Whether the body in rx was a frame, for this device or another; if it is for this one, it has been acted upon. */
 static int on_body(hwb_t *h, uint32_t now) {
-    const uint8_t *body = h->config->rx, *from = body + 1, *end = body + h->rx_length;
+    const uint8_t *body = h->config->rx, *from = body + 1, *end;
     word_t first = body[0], type = first & TYPE_MASK, is_own = 1;
     if (is_polled(h)) {
         from++;
         is_own = body[1] == h->address;
     }
-    if (h->rx_length == RX_TOO_LONG || end - from < CRC_SIZE || ((first & FLAG_ADDRESS) != 0) != is_polled(h)) return 0;
+    if (h->rx_length == RX_TOO_LONG || ((first & FLAG_ADDRESS) != 0) != is_polled(h)) return 0;
+    end = body + h->rx_length;
+    if (end - from < CRC_SIZE) return 0;
     if (is_own || body[1] == 0) {
         if (type >= TYPE_KEYED && h->state != HWB_CONNECTED) return 0;
         if (body_crc(h, body, h->rx_length) != CRC_RESIDUE) return 0;
@@ -906,8 +910,12 @@ static void receive(hwb_t *h, uint32_t now) {
 
 /* ------------------------------------------------------------------------------------------------ the interface */
 
+static APART size_t length_of(const char *name) {
+    return name ? strlen(name) : 0;
+}
+
 static int is_configured(const hwb_config_t *config) {
-    size_t hello = 43U + config->uid_length;
+    size_t name = length_of(config->name), firmware = length_of(config->firmware);
     uint8_t i;
     if (!config->read || !config->write || !config->millis || !config->uid || !config->channels || !config->tx || !config->rx) return 0;
     if (config->uid_length < 1 || config->uid_length > 16 || config->address > 32 || config->turnaround > 15) return 0;
@@ -916,10 +924,8 @@ static int is_configured(const hwb_config_t *config) {
         size_t length = strlen(config->channels[i]);
         if (length < 1 || length > 31) return 0;
     }
-    if (config->name) hello += strlen(config->name);
-    if (config->firmware) hello += strlen(config->firmware);
-    if ((config->name && strlen(config->name) > 31) || (config->firmware && strlen(config->firmware) > 31)) return 0;
-    if (config->tx_size < HWB_TX_SIZE(hello) || config->tx_size > HWB_TX_SIZE(HWB_BODY_MAX)) return 0;
+    if (name > 31 || firmware > 31 || config->tx_size < HWB_TX_SIZE(43U + config->uid_length + name + firmware)) return 0;
+    if (config->tx_size > HWB_TX_SIZE(HWB_BODY_MAX)) return 0;
     if (config->rx_size < HWB_BODY_MIN || config->rx_size > HWB_BODY_MAX) return 0;
     if (config->command_size > 0 && (!config->command || config->command_size > config->tx_size - 20)) return 0;
     return HWB_PERSIST && config->persist ? 1 : config->queue && config->queue_size >= 16;
@@ -930,7 +936,8 @@ int hwb_init(hwb_t *h, const hwb_config_t *config) {
     h->config = config;
     if (HWB_CHECKS && !is_configured(config)) return HWB_ERR_CONFIG;
     h->boot = config->boot;
-    h->address = HWB_POLLED ? config->address : 0;
+    if (HWB_POLLED) h->address = config->address;
+    if (HWB_PERSIST) h->is_persistent = config->persist != NULL;
     h->wall_error = ERROR_UNKNOWN;
     if (is_persistent(h)) {
         hwb_stored_t stored;

@@ -201,6 +201,7 @@ typedef struct hwb {
     uint8_t window;
     uint8_t boot;
     uint8_t address;
+    uint8_t is_persistent;
     uint8_t turn;
     uint8_t echo_due;
     uint8_t answer_due;

@@ -107,7 +107,7 @@ static uint32_t at(const frame_vector_t *vector, size_t n) {
 
 /* version, versionMin, flags, boot, nonce, epoch, first, end, lastEpoch, lastEnd, uptime, frameMax */
 static void hello(const frame_vector_t *v) {
-    if (at(v, 2) & 2) config.persist = store;
+    if (at(v, 2) & 2) config.persist = store, device.is_persistent = 1;
     if (!(at(v, 2) & 4)) config.command_size = 0;
     if ((at(v, 2) & 1) && device.address == 0) device.address = 1;
     config.uid = v->strings[0].data;
@@ -157,7 +157,7 @@ static void make(const frame_vector_t *v) {
             CHECK_EQUAL(device.next, at(v, 0) + v->string_count);
             break;
         case TYPE_PAST:
-            config.persist = store;
+            config.persist = store, device.is_persistent = 1;
             device.made = 1;
             device.first = device.received = device.skipped = device.next = at(v, 0);
             past.boot = (uint8_t)at(v, 1);

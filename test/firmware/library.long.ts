@@ -55,12 +55,21 @@ test(
 );
 
 test(
-  'the sizes are those of the README',
+  'the sizes are those of the README, and the core is as small as it is meant to be',
   async () => {
     const table = (await made('size')).split('\n').filter((line) => line.startsWith('|'));
     const readme = await readFile(join(LIBRARY, 'README.md'), 'utf8');
     const compact = (text: string): string => text.replaceAll(/ +|-+:?/g, '');
     for (const line of table) expect(compact(readme)).toContain(compact(line));
+    const [names, m0] = ['target', 'cortex-m0'].map((name) =>
+      table
+        .find((line) => line.startsWith(`| ${name} |`))!
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+    const bounds = { core: 3072, hwb_t: 160, 'stack, core': 256, 'stack, all': 256 };
+    for (const [column, most] of Object.entries(bounds))
+      expect(Number(m0![names!.indexOf(column)]), column).toBeLessThanOrEqual(most);
   },
   MINUTE * 5,
 );

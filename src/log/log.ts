@@ -120,7 +120,7 @@ export interface ProducerState {
   lastTimestampMs: number;
 }
 
-/** How far an owner (a mirror, later a consumer group) has come in a partition. `state` is the owner's own JSON. */
+/** How far an owner (a mirror) has come in a partition. `state` is the owner's own JSON. */
 export interface Position {
   /** Next offset the owner needs. */
   offset: number;

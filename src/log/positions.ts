@@ -1,4 +1,4 @@
-// How far an owner has come in a partition: a mirror's progress here, a consumer group's offset later. Kept as rows
+// How far an owner has come in a partition: a mirror's progress. (What consumer groups commit are marks, see groups/.) Rows
 //   position/<owner>/<partition, 8 hex> -> JSON Position
 // in memory all of them (owners times partitions), on the card at once when asked, else many together every ten seconds.
 

@@ -14,6 +14,7 @@
 // is a mark (`import/<topic id>/<partition>/<source>`) in the same commit as the records, so that what comes a second
 // time is skipped, whatever broke off in between.
 
+import type { Clock } from '../clock.ts';
 import { HeadwaterError, isHeadwaterError, messageOf } from '../errors.ts';
 import {
   checkStoredBatch,
@@ -35,6 +36,8 @@ const READ_BYTES_DEFAULT = 1024 * 1024;
 const READ_BYTES_MAX = 4 * 1024 * 1024;
 /** Marks are carried from segment to segment: more would be felt there. */
 const SOURCES_MAX = 20_000;
+/** Below what the command line waits for an answer. */
+const ROOM_MS_MAX = 20_000;
 const PREFIX = 'import/';
 const DAMAGE = ['STORE_CORRUPT', 'FORMAT_CORRUPT', 'FORMAT_TRUNCATED'] as const;
 const BYTES_TYPE = 'application/octet-stream';
@@ -42,6 +45,7 @@ const NOBODY = { producerId: -1, producerEpoch: -1, baseSequence: -1 };
 
 export interface BatchesNeeds {
   log: Log;
+  clock: Clock;
   counts: RecordCounts;
 }
 
@@ -78,7 +82,7 @@ export interface Imports {
   take(exchange: Exchange): Promise<Answer>;
 }
 
-export function createImports({ log, counts }: BatchesNeeds): Imports {
+export function createImports({ log, clock, counts }: BatchesNeeds): Imports {
   // Two imports of the same records at a time would not see each other's mark.
   const running = new Map<string, Promise<unknown>>();
 
@@ -117,12 +121,25 @@ export function createImports({ log, counts }: BatchesNeeds): Imports {
       if (request.headers['content-type'] !== BYTES_TYPE)
         throw new HeadwaterError('USAGE', `the body must be ${BYTES_TYPE}`);
       const batches = batchesIn(await readBytes(request), from, to);
-      const outcome = await inTurn(key, () => importBatches(log, partition, key, [from, to], batches));
+      const outcome = await inTurn(key, async () => {
+        await whenRoom(log, clock, exchange.signal);
+        return importBatches(log, partition, key, [from, to], batches);
+      });
       counts.appended.records += outcome.records;
       counts.appended.bytes += outcome.bytes;
       return json(200, outcome);
     },
   };
+}
+
+/** Holds an import back while the card catches up, so that whoever imports is no faster. Throws LOG_FULL. */
+async function whenRoom(log: Log, clock: Clock, signal: AbortSignal): Promise<void> {
+  if (!log.isFull()) return;
+  const tooLong = new AbortController();
+  const timer = clock.after(ROOM_MS_MAX, () => tooLong.abort());
+  await log.whenRoom(AbortSignal.any([signal, tooLong.signal]));
+  timer.cancel();
+  if (log.isFull()) throw new HeadwaterError('LOG_FULL', 'the card has not caught up: import the same again later');
 }
 
 interface Outcome {
@@ -186,7 +203,6 @@ async function importBatches(
   if (missing.length === 0) return { records, skipped, bytes };
   const next = withRange(ranges, range);
   checkBounds(log, ranges, next);
-  if (log.isFull()) throw new HeadwaterError('LOG_FULL', 'the card has not caught up: import the same again later');
   // All in one turn: the records and their mark are in one commit.
   const commits = fresh.map((batch) => {
     const commit = partition.gather({ take: () => batch });

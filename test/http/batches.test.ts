@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeBatch, splitBatches, stampOffset } from '../../src/formats/batch.ts';
 import type { Log } from '../../src/log/log.ts';
+import { fakeClock } from '../fakes/clock.ts';
+import { until } from '../parts/until.ts';
 import { batchOf, numbersOf, openLogFolder, readAll, upTo, type OpenLogFolder } from '../log/open-log.ts';
 import { openDoor, type OpenDoor, type Reply } from './open-http.ts';
 
@@ -97,6 +99,32 @@ test('the mark is on the card with the records', async () => {
   expect(await imported()).toEqual({ imported: [[0, 3]] });
   expect((await importTo(0, 3, sourceBatch(0, 3))).json).toMatchObject({ records: 0, skipped: 3 });
   expect(await kept()).toEqual(upTo(3));
+});
+
+test('an import is held back while the card catches up, and told when it does not', async () => {
+  const clock = fakeClock();
+  const busy = await openDoor({ clock });
+  await busy.log.createTopic('readings');
+  busy.log.setFull(true);
+  const post = (): Promise<Reply> =>
+    busy.ask(`/topics/readings/partitions/0/imports?source=${SOURCE}&from=0&to=3`, {
+      method: 'POST',
+      headers: BYTES,
+      body: sourceBatch(0, 3),
+    });
+  const idle = clock.timers();
+  const held = post();
+  await until('it waits', () => clock.timers() > idle);
+  expect(busy.log.partition('readings').batches).toHaveLength(0);
+  busy.log.setFull(false);
+  expect((await held).json).toMatchObject({ records: 3 });
+  busy.log.setFull(true);
+  const late = post();
+  await until('it waits', () => clock.timers() > idle);
+  clock.advance(20_000);
+  expect(await late).toMatchObject({ status: 503, json: { error: 'LOG_FULL' } });
+  busy.log.setFull(false);
+  await busy.room.close();
 });
 
 test('another source, and a topic that was made anew, begin at nothing', async () => {

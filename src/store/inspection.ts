@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import { readLogRecords, type LogFaults } from './files/log-file.ts';
 import { readLiveFiles, type LiveFiles } from './files/manifest.ts';
-import { readBlock, readTableIndex } from './files/table-file.ts';
+import { readBlocks, readTableIndex, type BlockHandle } from './files/table-file.ts';
 
 /** `structure` reads some KB: what there must be is there. `whole` reads all and checks every checksum. */
 export type Depth = 'structure' | 'whole';
+
+/** What is read at once: many small reads would cost more than their checksums. */
+const RUN_BYTES = 128 * 1024;
 
 export interface DataFile {
   name: string;
@@ -82,16 +85,31 @@ async function faultInTable(
   const { size } = await file.stat();
   if (size !== bytes) return `${size} bytes where ${bytes} were written`;
   try {
-    for (const handle of await readTableIndex(file)) {
-      if (depth === 'structure') break;
-      await readBlock(file, handle);
-      await pause?.(handle.size);
+    const blocks = await readTableIndex(file);
+    for (const run of depth === 'whole' ? runsOf(blocks) : []) {
+      await readBlocks(file, run);
+      await pause?.(run.reduce((sum, { size }) => sum + size, 0));
     }
     return undefined;
   } catch (error) {
     if (isHeadwaterError(error)) return error.message;
     throw error;
   }
+}
+
+/** Blocks that are read together. */
+function* runsOf(blocks: BlockHandle[]): Generator<BlockHandle[], void, void> {
+  let run: BlockHandle[] = [];
+  let bytes = 0;
+  for (const block of blocks) {
+    run.push(block);
+    bytes += block.size;
+    if (bytes < RUN_BYTES) continue;
+    yield run;
+    run = [];
+    bytes = 0;
+  }
+  if (run.length > 0) yield run;
 }
 
 async function faultInLog(file: FileHandle): Promise<string | undefined> {

@@ -11,6 +11,7 @@ test.each([
   [['line-?'], 'line-1', true],
   [['line-?'], 'line-10', false],
   [['__*'], '__internal', false],
+  [['a'], 'headwater.gaps', true],
 ])('%j takes %s: %s', (patterns, topic, taken) => {
   expect(isMirrored(patterns, topic)).toBe(taken);
 });

@@ -57,7 +57,10 @@ export async function openWithout(opened: OpenLogFolder, template: Template, fil
   expect(log.topic('t')!.id.toString('hex')).toBe(template.topicId);
   expect(log.topic('t')!.settings.retentionBytes).toBe(1e9);
   expect(log.topic('empty')!.settings.retentionMs).toBe(77_000);
-  expect(log.positions.get('mirror/dc', log.topic('t')!.partitions[1]!)).toEqual(POSITION);
+  // It lies in the tables and in the segment that was written then: without both files nobody has it.
+  const mayBeLost = files.some(holdsRecords) && files.some((file) => file.startsWith('tables/'));
+  const position = log.positions.get('mirror/dc', log.topic('t')!.partitions[1]!);
+  if (position !== undefined || !mayBeLost) expect(position, files.join(' and ')).toEqual(POSITION);
   const lost = await compare(store, log, template.ends, files.join(' and '));
   // What is lost is said, with the file or the folder that had it.
   if (lost > 0) expect(store.gaps().every(({ reason }) => /^segment \d+: |^records/.test(reason))).toBe(true);

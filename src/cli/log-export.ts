@@ -67,8 +67,9 @@ interface Exporting {
 }
 
 async function exportPart({ daemon, part, number, write, end, damage, progress }: Exporting): Promise<void> {
-  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, logStart, highWatermark } = part;
-  const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes };
+  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability } = part;
+  const { logStart, highWatermark } = part;
+  const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability };
   await write({ kind: 'partition', partition: { ...settings, from: logStart, to: highWatermark } });
   for await (const stretch of walkPart(daemon, part, logStart, highWatermark)) {
     const { from, to } = stretch;

@@ -13,6 +13,7 @@ export interface Part {
   partitions: number;
   retentionMs: number;
   retentionBytes: number;
+  durability: string;
   logStart: number;
   highWatermark: number;
   /** Of its batches. */
@@ -24,6 +25,7 @@ interface Summary {
   partitions: number;
   retentionMs: number;
   retentionBytes: number;
+  durability: string;
 }
 
 interface Detail extends Summary {
@@ -36,10 +38,11 @@ export async function partsOf(daemon: Daemon, topics: readonly string[], partiti
   const names = topics.length > 0 ? topics : (await daemon.getJson<Summary[]>('/topics')).map(({ name }) => name);
   const parts: Part[] = [];
   for (const name of names) {
-    const { id, each, partitions, retentionMs, retentionBytes } = await daemon.getJson<Detail>(topicPath(name));
+    const { id, each, ...settings } = await daemon.getJson<Detail>(topicPath(name));
+    const { partitions, retentionMs, retentionBytes, durability } = settings;
     for (const one of each) {
       if (partition !== undefined && one.partition !== partition) continue;
-      parts.push({ topic: name, topicId: id, partitions, retentionMs, retentionBytes, ...one });
+      parts.push({ topic: name, topicId: id, partitions, retentionMs, retentionBytes, durability, ...one });
     }
   }
   if (partition !== undefined && parts.length === 0) {

@@ -72,7 +72,7 @@ afterEach(async () => {
 /** A site whose topic `readings` has two partitions of 300 and 50 records, in batches of 10. */
 async function readings(): Promise<Site> {
   const site = await openSite('pump-7');
-  await site.open.log.createTopic('readings', { partitions: 2, retentionMs: -1 });
+  await site.open.log.createTopic('readings', { partitions: 2, retentionMs: -1, durability: 'immediate' });
   for (let first = 0; first < 300; first += 10) await site.partition().append(batchOf(first, 10));
   for (let first = 0; first < 50; first += 10) await site.partition('readings', 1).append(batchOf(first, 10));
   return site;
@@ -289,7 +289,7 @@ describe('export and import', () => {
     expect(JSON.parse(second.out)).toMatchObject({ records: 0, skipped: 350 });
     expect(await kept(town)).toEqual(upTo(300));
     expect(await kept(town, 'readings', 1)).toEqual(upTo(50));
-    expect(town.partition().topic.settings).toMatchObject({ partitions: 2, retentionMs: -1 });
+    expect(town.partition().topic.settings).toMatchObject({ partitions: 2, retentionMs: -1, durability: 'immediate' });
   });
 
   test('a later export brings what is new', async () => {

@@ -15,6 +15,7 @@ const FRAMES: ExportFrame[] = [
       partitions: 4,
       retentionMs: -1,
       retentionBytes: -1,
+      durability: 'synced',
       from: 0,
       to: 2 ** 40,
     },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { isHeadwaterError } from '../../src/errors.ts';
+import { HeadwaterError, isHeadwaterError } from '../../src/errors.ts';
 import {
   openStore,
   type BatchWrite,
@@ -45,6 +45,7 @@ function fakeBatch(firstOffset: number, count: number, bytes: number): Buffer {
 }
 
 function describe(value: Buffer): Described {
+  if (value.readDoubleBE(0) < 0) throw new HeadwaterError('FORMAT_CORRUPT', 'a damaged batch');
   return {
     firstOffset: value.readDoubleBE(0),
     maxTimestampMs: value.readDoubleBE(8),
@@ -222,6 +223,20 @@ test('a segment whose tables are gone is a gap, and reads go on behind it', asyn
   expect(lost).toMatchObject([{ partition: 1, firstOffset: 0, lastOffset: gap!.lastOffset }]);
   expect(store.quarantine().map(({ name }) => name)).toEqual([`${oldest!.id.toString(16).padStart(8, '0')}.1`]);
   expect(await offsets(1, end - 1)).toEqual([end - 1]);
+});
+
+test('a batch that was damaged before it was written is a gap, while its segment is written and when it is sealed', async () => {
+  const bad = batchWrite(1, 1);
+  bad.value.writeDoubleBE(-1, 0);
+  await store.write([batchWrite(1, 0), bad, batchWrite(1, 2)], []);
+  expect(await offsets(1, 0)).toEqual([0]);
+  expect(await offsets(1, 1)).toEqual([2]);
+  expect(lost).toMatchObject([{ partition: 1, firstOffset: 1, lastOffset: 1 }]);
+  await fill(1, 1, 3);
+  const next = (await offsets(1, 0, 1e5)).slice(0, 3);
+  expect(next).toEqual([0, 2, 3]);
+  expect(lost).toHaveLength(1);
+  expect(store.quarantine()).toHaveLength(1);
 });
 
 test('a segment whose folder is gone does not hinder the start: reads go on behind the gap', async () => {

@@ -96,6 +96,8 @@ async function open(): Promise<{ store: Store; log: Log }> {
 /** Opens what the dead process left, and finds all that it had acknowledged. Returns the ends. */
 async function checkAgainst(acked: number[]): Promise<number[]> {
   const { store, log } = await open();
+  // A crash is no damage.
+  expect([store.gaps(), store.quarantine()]).toEqual([[], []]);
   const ends: number[] = [];
   for (const partition of log.topic('t')?.partitions ?? []) {
     expect(numbersOf(await readAll(partition))).toEqual(upTo(partition.highWatermark));
@@ -131,6 +133,33 @@ test('25 times kill -9 at random moments', { timeout: 240_000 }, async () => {
   }
   expect(Math.min(...ends)).toBeGreaterThan(500);
 });
+
+test(
+  'six power cuts: what was acknowledged is on the card, and nothing is taken for damage',
+  { timeout: 240_000 },
+  async () => {
+    const [card, cut] = [join(scratch, 'card'), join(scratch, 'cut')];
+    execFileSync('truncate', ['-s', '200M', card]);
+    execFileSync('mkfs.ext4', ['-q', card]);
+    await mkdir(folder);
+    for (let round = 0; round < 6; round += 1) {
+      // What is not synced stays in memory: the card is copied as it would be without power.
+      execFileSync('mount', ['-o', 'loop,commit=600', card, folder]);
+      try {
+        const appender = startAppender(`power-${round}`);
+        await until(() => appender.acked().includes('2 ') || appender.process.exitCode !== null, 'an acknowledgement');
+        await systemClock.sleep(300 + Math.random() * 1000);
+        await appender.kill();
+        execFileSync('cp', ['--sparse=always', card, cut]);
+        execFileSync('umount', [folder]);
+        execFileSync('mount', ['-o', 'loop', cut, folder]);
+        await checkAgainst(highest(appender.acked()));
+      } finally {
+        execFileSync('umount', [folder]);
+      }
+    }
+  },
+);
 
 test('a sync that fails now and then costs nothing that was acknowledged', { timeout: 120_000 }, async () => {
   const wrap = [

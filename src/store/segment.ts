@@ -144,9 +144,17 @@ export class Segment {
   /**
    * Moves what is in memory into a table file, so that the next opening has nothing to replay. LevelDB does that before it
    * compacts a range; a range that any file reaches into would be rewritten, and its bytes be written a third time.
+   * Throws when it could not, as on a full disk: then the segment can be read on as it is, and must be opened again before
+   * the next attempt.
    */
   async flush(): Promise<void> {
     await this.#level.compactRange(BEHIND_ALL, BEHIND_ALL);
+    // LevelDB itself does not say so: the log of what was in memory is then still there.
+    for (const name of await readdir(this.folder)) {
+      if (!name.endsWith('.log')) continue;
+      const found = await stat(join(this.folder, name)).catch(() => undefined);
+      if ((found?.size ?? 0) > 0) throw new Error('what is in memory could not be written into a table');
+    }
   }
 
   async diskBytes(): Promise<number> {

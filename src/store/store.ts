@@ -303,6 +303,9 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         // What is not sealed is scanned again at the next start: nothing is lost by trying later.
         trace.limited('sealing a segment failed, trying again', { segment: full.segment.id, reason: messageOf(error) });
         await clock.sleep(RETRY_MS, closing.signal);
+        // After an error LevelDB moves nothing any more until it is opened again, and that takes room itself.
+        await whenDiskHasRoom(folder, roomForOpening, clock, closing.signal);
+        if (!closing.signal.aborted) await reopen(full);
       }
     }
   }
@@ -388,14 +391,19 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
 
   async function reopenActive(): Promise<void> {
     assert(active !== undefined, 'a write came before');
-    const { id } = active.segment;
-    await active.segment.close().catch(() => undefined);
+    await reopen(active, (error) => (failure = isDiskFull(error) ? 'the disk is full' : messageOf(error)));
+  }
+
+  /** Until it is open again, or all is closed. */
+  async function reopen(open: OpenSegment, onError: (error: unknown) => void = () => undefined): Promise<void> {
+    const { id } = open.segment;
+    await open.segment.close().catch(() => undefined);
     while (!closing.signal.aborted) {
       try {
-        active.segment = await openSegment(id);
+        open.segment = await openSegment(id);
         return;
       } catch (error) {
-        failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
+        onError(error);
         await clock.sleep(RETRY_MS, closing.signal);
       }
     }

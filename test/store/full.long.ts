@@ -1,0 +1,84 @@
+// A disk that fills up while a segment is sealed: LevelDB does not say that it could not move its memory into a table.
+// What it has not moved must stay readable, and get there when there is room. Needs root, for a tmpfs of its own.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { createTrace } from '../../src/trace.ts';
+import { until } from '../parts/until.ts';
+
+const lines: string[] = [];
+const trace = createTrace({ write: (line) => lines.push(line) });
+const BUFFER_BYTES = 256 * 1024;
+const VALUE_BYTES = 4096;
+const LAST = 10;
+const hooks = {
+  describe: (value: Buffer) => ({
+    firstOffset: value.readDoubleBE(0),
+    lastOffset: value.readDoubleBE(0),
+    maxTimestampMs: 1,
+  }),
+  visit: () => undefined,
+  onGaps: () => Promise.resolve(),
+  onTailLost: () => undefined,
+  carry: () => [],
+};
+let card: string;
+let store: Store;
+
+beforeEach(async () => {
+  card = await mkdtemp(join(tmpdir(), 'headwater-card-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', card]);
+  store = await openStore({ folder: join(card, 'data'), clock: systemClock, trace, writeBufferBytes: BUFFER_BYTES });
+  await store.recover(hooks);
+});
+afterEach(async () => {
+  await store.close();
+  execFileSync('umount', [card]);
+  await rm(card, { recursive: true });
+});
+
+function write(offset: number): Promise<void> {
+  const value = Buffer.alloc(VALUE_BYTES, offset);
+  value.writeDoubleBE(offset, 0);
+  return store.write([{ partition: 1, firstOffset: offset, lastOffset: offset, maxTimestampMs: 1, value }], []);
+}
+
+/** Reads from the first offset on, and gives the offsets that were there. */
+async function readAll(end: number): Promise<number[]> {
+  const offsets: number[] = [];
+  for (let next = 0; next < end; next = offsets.at(-1)! + 1) {
+    const batches = await store.read(1, next, 64 * 1024);
+    if (batches.length === 0) break;
+    offsets.push(...batches.map((batch) => batch.readDoubleBE(0)));
+  }
+  return offsets;
+}
+
+async function fill(leaveBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(card);
+  await writeFile(join(card, 'ballast'), Buffer.alloc(bavail * bsize - leaveBytes));
+}
+
+test('what could not be moved into a table is read as before, and is sealed when there is room', async () => {
+  const all = Array.from({ length: Math.ceil((BUFFER_BYTES * 4.5) / VALUE_BYTES) + 1 }, (_, offset) => offset);
+  for (const offset of all.slice(0, -LAST)) await write(offset);
+  const files = (): Promise<string[]> => readdir(join(card, 'data/segments/00000001'));
+  const logs = async (): Promise<number> => (await files()).filter((name) => name.endsWith('.log')).length;
+  await until('LevelDB has removed what it needs no more', async () => (await logs()) === 1);
+  // Room for the last ones, with which the next segment begins, and not for half a memtable.
+  await fill((LAST + 14) * VALUE_BYTES);
+  for (const offset of all.slice(-LAST)) await write(offset);
+  await until('the sealing was tried', () => lines.some((line) => line.includes('sealing a segment failed')));
+  expect(store.sealed()).toEqual([]);
+  expect(await readAll(all.length)).toEqual(all);
+  await rm(join(card, 'ballast'));
+  await store.whenSealed();
+  expect(store.sealed()).toHaveLength(1);
+  expect(await readAll(all.length)).toEqual(all);
+  expect([store.gaps(), store.quarantine()]).toEqual([[], []]);
+});

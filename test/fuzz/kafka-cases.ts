@@ -117,9 +117,16 @@ export async function fuzzDoor(random: Random, port: number, topic: string, roun
   witness.end();
 }
 
-/** A request in its frame: spoilt behind the size, spoilt with the size, or good. */
+/** A request in its frame: spoilt behind the size, spoilt with the size, or good. None deletes the topic. */
 function anyFrame(random: Random, topic: string): Buffer {
   const good = goodRequest(random, topic);
+  const frame = spoiltOrGood(random, good);
+  // Chance may make a good DeleteTopics of a request that names it, and it would be obeyed.
+  const isDeletion = frame.length >= 6 && frame.readInt16BE(4) === deleteTopics.key && frame.includes(topic);
+  return isDeletion ? good : frame;
+}
+
+function spoiltOrGood(random: Random, good: Buffer): Buffer {
   switch (random.below(4)) {
     case 0:
       return good;

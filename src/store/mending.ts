@@ -5,7 +5,7 @@
 //   0000002a + 0000002a.rebuilt      it is: find out what is missing, set the old one aside
 //              0000002a.rebuilt      give it its name
 
-import { rename, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Trace } from '../trace.ts';
@@ -132,8 +132,8 @@ export function createMending(needs: MendingNeeds): Mending {
       const folder = folderOf(id);
       const { isAny, broken, isBlind } = await rebuild(id);
       if (!isAny && (await isEmpty(folder))) {
-        // As a crash leaves it that came while the segment was made.
-        const isLogMissing = (await dataFilesIn(folder)).length === 0;
+        // As a crash or a full disk leaves it that came while the segment was made.
+        const isLogMissing = (await dataFilesIn(folder)).length === 0 && (await wasMade(folder));
         await rm(folder, { recursive: true });
         return { isAny, isBlind: isLogMissing };
       }
@@ -149,6 +149,12 @@ export function createMending(needs: MendingNeeds): Mending {
 
 async function isThere(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+/** LevelDB writes its second MANIFEST, and has written CURRENT, before anything can be written to it. */
+async function wasMade(folder: string): Promise<boolean> {
+  const names = await readdir(folder);
+  return names.some((name) => name === 'CURRENT' || (name.startsWith('MANIFEST-') && name !== 'MANIFEST-000001'));
 }
 
 async function isEmpty(folder: string): Promise<boolean> {

@@ -195,8 +195,8 @@ test('a full disk refuses, serves, and goes on by itself when there is room', { 
     await appender.kill();
     // Opening needs some room of its own.
     execFileSync('mount', ['-o', 'remount,size=64m', folder]);
-    await checkAgainst(highest(acked()));
     appender = undefined;
+    await checkAgainst(highest(acked()));
   } finally {
     await appender?.kill();
     execFileSync('umount', [folder]);

@@ -1,6 +1,6 @@
 // The store's promises, seen on real LevelDB folders.
 
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -23,10 +23,12 @@ const SMALL_BUFFER = 64 * 1024;
 let folder: string;
 let store: Store;
 let lost: Gap[];
+let lostTails: string[];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'headwater-store-'));
   lost = [];
+  lostTails = [];
   store = await open();
 });
 
@@ -64,7 +66,7 @@ async function open(seen: number[] = []): Promise<Store> {
     describe,
     visit: (_, batch) => seen.push(describe(batch).firstOffset),
     onGaps: async (gaps) => void lost.push(...gaps),
-    onTailLost: () => undefined,
+    onTailLost: (reason) => void lostTails.push(reason),
     carry: () => [],
   });
   return opened;
@@ -286,4 +288,15 @@ test('rows of the tables come in key order and survive a stop', async () => {
   for await (const [key, value] of store.tables.entries('x/')) rows.push(`${key}=${value.toString()}`);
   expect(rows).toEqual(['x/1=a', 'x/2=b']);
   expect(await store.tables.get('y/1')).toBeUndefined();
+});
+
+test('a segment whose making a full disk cut short is rubbish, and no damage', async () => {
+  await store.write([batchWrite(1, 0)], []);
+  await store.close();
+  const half = join(folder, 'segments', '0000002a');
+  await mkdir(half);
+  for (const name of ['LOCK', 'LOG', 'MANIFEST-000001']) await writeFile(join(half, name), '');
+  store = await open();
+  expect([store.gaps(), lost, lostTails]).toEqual([[], [], []]);
+  expect(await readdir(join(folder, 'segments'))).not.toContain('0000002a');
 });

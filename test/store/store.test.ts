@@ -291,7 +291,8 @@ test('rows of the tables come in key order and survive a stop', async () => {
 });
 
 test('a segment whose making a full disk cut short is rubbish, and no damage', async () => {
-  await store.write([batchWrite(1, 0)], []);
+  // The next write would have gone into it.
+  await store.write([batchWrite(1, 0, 1, 5 * SMALL_BUFFER)], []);
   await store.close();
   const half = join(folder, 'segments', '0000002a');
   await mkdir(half);

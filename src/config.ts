@@ -64,7 +64,7 @@ export interface TopicConfig {
   partitions?: number;
   retentionMs?: number;
   retentionBytes?: number;
-  durability?: 'synced' | 'immediate' | 'relaxed';
+  durability?: NonNullable<ConfigValue['topics'][string]['durability']>;
 }
 
 /** A configuration, and what it would look like as one file. */

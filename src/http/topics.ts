@@ -44,9 +44,9 @@ export async function createTopic(log: Log, { request }: Exchange): Promise<Answ
   for (const [field, given] of fields) {
     if (field === 'name') continue;
     const number = NUMBERS.find((setting) => setting === field);
-    const durability = field === 'durability' && DURABILITIES.find((each) => each === given);
+    const durability = field === 'durability' ? DURABILITIES.find((each) => each === given) : undefined;
     if (number !== undefined && typeof given === 'number' && Number.isSafeInteger(given)) settings[number] = given;
-    else if (durability !== undefined && durability !== false) settings.durability = durability;
+    else if (durability !== undefined) settings.durability = durability;
     else {
       const words = `the whole numbers ${NUMBERS.join(', ')}, and durability: ${DURABILITIES.join(', ')}`;
       throw new HeadwaterError('USAGE', `a topic has ${words}; not ${field}: ${JSON.stringify(given)}`);

@@ -101,7 +101,7 @@ export class LogPartition implements Partition {
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
     const { durability } = this.topic.settings;
     if (durability === 'relaxed' && header.producerId < 0) {
-      this.#join(new RelaxedBatch(this, batch, header), batch.length, durability);
+      this.gather({ take: () => batch }).grow(batch.length);
       return { baseOffset: -1, isDuplicate: false };
     }
     return new Promise((resolve, reject) => {
@@ -306,7 +306,7 @@ class Acknowledged implements Commit {
   }
 }
 
-/** Records that the intake has gathered: encoded at the moment the commit starts. */
+/** Records of which somebody waits for the commit, if at all: encoded at the moment it starts. */
 class GatheredBatch implements CommitItem {
   readonly #partition: LogPartition;
   readonly #source: BatchSource;
@@ -333,33 +333,6 @@ class GatheredBatch implements CommitItem {
   failed(): void {
     // Those who wait for the commit are told by the commit.
     if (this.#partition.topic.settings.durability === 'relaxed') this.#partition.lost(this.#recordCount);
-  }
-}
-
-/** A batch as a Kafka client sent it, which was acknowledged when it was taken. */
-class RelaxedBatch implements CommitItem {
-  readonly #partition: LogPartition;
-  readonly #batch: Buffer;
-  readonly #header: BatchHeader;
-  #write: BatchWrite | undefined;
-
-  constructor(partition: LogPartition, batch: Buffer, header: BatchHeader) {
-    this.#partition = partition;
-    this.#batch = batch;
-    this.#header = header;
-  }
-
-  take(): BatchWrite {
-    this.#write = this.#partition.assign(this.#batch, this.#header);
-    return this.#write;
-  }
-
-  committed(): void {
-    if (this.#write !== undefined) this.#partition.committed(this.#write, this.#header.recordCount);
-  }
-
-  failed(): void {
-    this.#partition.lost(this.#header.recordCount);
   }
 }
 

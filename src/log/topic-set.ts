@@ -59,7 +59,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   const topics = new Map<string, OpenTopic>();
   const partitions = new Map<number, LogPartition>();
   const listeners = new Set<() => void>();
-  let hasImmediate = false;
+  let immediate = 0;
   for (const [name, row] of await rows.load()) add(name, row);
 
   function add(name: string, row: TopicRow): OpenTopic {
@@ -70,8 +70,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   }
 
   function grow(topic: OpenTopic, row: TopicRow): void {
-    topic.settings = { ...DEFAULT_SETTINGS, ...row.settings };
-    noteDurability();
+    settle(topic, { ...DEFAULT_SETTINGS, ...row.settings });
     for (const number of row.partitions.slice(topic.partitions.length)) {
       const partition = needs.makePartition(topic, topic.partitions.length, number);
       topic.partitions.push(partition);
@@ -151,7 +150,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   async function remove(name: string): Promise<void> {
     const topic = known(name);
     topics.delete(name);
-    noteDurability();
+    if (isImmediate(topic.settings)) immediate -= 1;
     const changes: Change[] = [[`topic/${name}`, null]];
     for (const partition of topic.partitions) {
       partition.remove();
@@ -171,8 +170,9 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
     return topic;
   }
 
-  function noteDurability(): void {
-    hasImmediate = [...topics.values()].some((topic) => topic.settings.durability === 'immediate');
+  function settle(topic: OpenTopic, settings: TopicSettings): void {
+    immediate += Number(isImmediate(settings)) - Number(isImmediate(topic.settings));
+    topic.settings = settings;
   }
 
   function tell(): void {
@@ -184,7 +184,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
     get: (name) => topics.get(name),
     all: () => topics.values(),
     count: () => topics.size,
-    hasImmediate: () => hasImmediate,
+    hasImmediate: () => immediate > 0,
     configure,
     create,
     ensure: (name) => topics.get(name) ?? define(name).topic,
@@ -195,6 +195,10 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
       return () => void listeners.delete(listener);
     },
   };
+}
+
+function isImmediate({ durability }: TopicSettings): boolean {
+  return durability === 'immediate';
 }
 
 function rowOf(topic: OpenTopic): TopicRow {

@@ -1,12 +1,20 @@
 // Topics over REST: list, describe, create, delete.
 //
-//   GET    /topics          [{name, partitions, records, bytes, retentionMs, retentionBytes, durability}]
+//   GET    /topics          [{name, partitions, records, bytes, retentionMs, cleanup, and all other TopicSettings}]
 //   POST   /topics          {"name": "readings", "partitions": 4, "retentionMs": 604800000, "retentionBytes": -1}
 //   GET    /topics/:topic   the same and one entry for each partition
 //   DELETE /topics/:topic   on return the topic is gone
 
 import { HeadwaterError } from '../errors.ts';
-import { DURABILITIES, type Log, type Topic, type TopicSettings } from '../log/log.ts';
+import {
+  CLEANUPS,
+  DEFAULT_SETTINGS,
+  DURABILITIES,
+  PINS,
+  type Log,
+  type Topic,
+  type TopicSettings,
+} from '../log/log.ts';
 import { json, readValues, type Answer, type Exchange } from './exchange.ts';
 
 export interface TopicSummary extends TopicSettings {
@@ -21,7 +29,8 @@ export interface TopicDetail extends TopicSummary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const NUMBERS = ['partitions', 'retentionMs', 'retentionBytes'] as const;
+const WORDS = { durability: DURABILITIES, cleanup: CLEANUPS, pin: PINS } as const;
+const NUMBERS = Object.keys(DEFAULT_SETTINGS).filter((name) => !(name in WORDS));
 
 export function listTopics(log: Log): Answer {
   return json(200, log.topics().map(summarize));
@@ -40,19 +49,26 @@ export async function createTopic(log: Log, { request }: Exchange): Promise<Answ
   const fields = new Map<string, unknown>(typeof value === 'object' && value !== null ? Object.entries(value) : []);
   const name = fields.get('name');
   if (typeof name !== 'string') throw new HeadwaterError('USAGE', 'a topic needs a name');
-  const settings: Partial<TopicSettings> = {};
+  const settings: Record<string, number | string> = {};
   for (const [field, given] of fields) {
     if (field === 'name') continue;
-    const number = NUMBERS.find((setting) => setting === field);
-    const durability = field === 'durability' ? DURABILITIES.find((each) => each === given) : undefined;
-    if (number !== undefined && typeof given === 'number' && Number.isSafeInteger(given)) settings[number] = given;
-    else if (durability !== undefined) settings.durability = durability;
-    else {
-      const words = `the whole numbers ${NUMBERS.join(', ')}, and durability: ${DURABILITIES.join(', ')}`;
-      throw new HeadwaterError('USAGE', `a topic has ${words}; not ${field}: ${JSON.stringify(given)}`);
+    if (!isSetting(field, given)) {
+      const words = Object.entries(WORDS).map(([setting, each]) => `${setting}: ${each.join(' or ')}`);
+      const all = `the numbers ${NUMBERS.join(', ')}, and ${words.join('; ')}`;
+      throw new HeadwaterError('USAGE', `a topic has ${all}; not ${field}: ${JSON.stringify(given)}`);
     }
+    settings[field] = given;
   }
   return json(201, summarize(await log.createTopic(name, settings)));
+}
+
+/** What the number or word may be is the log's to say. */
+function isSetting(field: string, given: unknown): given is number | string {
+  if (NUMBERS.includes(field)) return typeof given === 'number';
+  return (
+    typeof given === 'string' &&
+    (WORDS[field as keyof typeof WORDS] as readonly string[] | undefined)?.includes(given) === true
+  );
 }
 
 export async function deleteTopic(log: Log, { params }: Exchange): Promise<Answer> {
@@ -75,6 +91,5 @@ function summarize({ name, settings, partitions }: Topic): TopicSummary {
     records += partition.highWatermark - partition.logStart;
     bytes += partition.bytes;
   }
-  const { retentionMs, retentionBytes, durability } = settings;
-  return { name, partitions: partitions.length, records, bytes, retentionMs, retentionBytes, durability };
+  return { ...settings, name, partitions: partitions.length, records, bytes };
 }

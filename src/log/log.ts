@@ -9,6 +9,7 @@ import type { Metric } from '../metrics.ts';
 import type { Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
+import type { CleanupSettings } from './cleanup.ts';
 import type { Durability } from './durability.ts';
 import { keepEnds, placeEnds } from './ends.ts';
 import { openGaps, type GapsRoom, type Losses } from './gaps.ts';
@@ -35,7 +36,9 @@ export interface Commit {
 }
 
 export type { LogGap, Losses } from './gaps.ts';
+export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
+export { BATCH_BYTES_MAX } from './partition.ts';
 export { DEFAULT_SETTINGS } from './topics.ts';
 
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
@@ -51,13 +54,9 @@ export interface AppendResult {
   isDuplicate: boolean;
 }
 
-export interface TopicSettings {
+export interface TopicSettings extends CleanupSettings {
   /** 1 to 4096. Default 1. */
   partitions: number;
-  /** Records older than this go, ms; -1 keeps them for ever. Default seven days. */
-  retentionMs: number;
-  /** Oldest batches go while a partition holds more than this; -1 is no limit. Default -1. */
-  retentionBytes: number;
   durability: Durability;
 }
 

@@ -13,6 +13,7 @@ import {
   type BatchHeader,
 } from '../formats/batch.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
+import { isCompacted } from './cleanup.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { Durability } from './durability.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
@@ -33,7 +34,7 @@ export interface PartitionNeeds {
 }
 
 // Kafka's default for max.message.bytes: a mirror's upstream takes no more.
-const BATCH_BYTES_MAX = 1024 * 1024 + 12;
+export const BATCH_BYTES_MAX = 1024 * 1024 + 12;
 const SCAN_BYTES = 1024 * 1024;
 // One node without elections: the epoch of its leadership never changes.
 const LEADER_EPOCH = 0;
@@ -96,7 +97,7 @@ export class LogPartition implements Partition {
   }
 
   async append(batch: Buffer): Promise<AppendResult> {
-    const header = checkClientBatch(batch);
+    const header = checkClientBatch(batch, isCompacted(this.topic.settings));
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
     const { durability } = this.topic.settings;
@@ -389,7 +390,7 @@ class ClientBatch implements CommitItem {
 }
 
 /** What Kafka demands of a batch that a client sends (LogValidator). */
-function checkClientBatch(batch: Buffer): BatchHeader {
+function checkClientBatch(batch: Buffer, needsKeys: boolean): BatchHeader {
   if (batch.length > BATCH_BYTES_MAX) {
     throw new HeadwaterError(
       'RECORD_TOO_LARGE',
@@ -404,7 +405,10 @@ function checkClientBatch(batch: Buffer): BatchHeader {
     throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
   }
   // Records that no consumer can decode would stop a mirror for ever. Throws FORMAT_CORRUPT.
-  decodeRecords(batch);
+  const records = decodeRecords(batch);
+  if (needsKeys && records.some(({ key }) => key === null)) {
+    throw invalid('a record without a key, in a topic that keeps the latest record of each key');
+  }
   return header;
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Range, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
+import { isDeleted } from './cleanup.ts';
 import type { TopicSettings } from './log.ts';
 import type { LogPartition } from './partition.ts';
 import type { PositionsRoom } from './positions.ts';
@@ -35,6 +36,7 @@ const CLOCK_SET_MS = 1_577_836_800_000;
 
 /** True when a segment's part of a partition may go by the topic's own rules. `restBytes` is what would be left. */
 export function isExpired(range: Range, settings: TopicSettings, nowMs: number, restBytes: number): boolean {
+  if (!isDeleted(settings)) return false;
   const { retentionMs, retentionBytes } = settings;
   const isDated = range.maxTimestampMs >= CLOCK_SET_MS;
   if (isDated && retentionMs >= 0 && range.maxTimestampMs < nowMs - retentionMs) return true;
@@ -73,7 +75,7 @@ export function openRetention(needs: RetentionNeeds): Retention {
 
   async function expire(partition: LogPartition): Promise<void> {
     const { settings } = partition.topic;
-    const pinned = positions.lowestPinned(partition.number) ?? Infinity;
+    const pinned = settings.pin === 'none' ? Infinity : (positions.lowestPinned(partition.number) ?? Infinity);
     let start = partition.logStart;
     let restBytes = partition.bytes;
     while (start < partition.highWatermark) {

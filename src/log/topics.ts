@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { HeadwaterError } from '../errors.ts';
 import type { Change, Tables } from '../store/store.ts';
+import { checkCleanup, checkOneOf, DEFAULT_CLEANUP } from './cleanup.ts';
 import { DURABILITIES } from './durability.ts';
 import type { TopicSettings } from './log.ts';
 
@@ -20,9 +21,8 @@ export interface TopicRow {
 }
 
 export const DEFAULT_SETTINGS: TopicSettings = {
+  ...DEFAULT_CLEANUP,
   partitions: 1,
-  retentionMs: 7 * 24 * 3600 * 1000,
-  retentionBytes: -1,
   durability: 'synced',
 };
 
@@ -81,17 +81,12 @@ export function checkTopicName(name: string): void {
 
 /** Throws TOPIC_INVALID. */
 export function checkSettings(settings: TopicSettings): void {
-  const { partitions, retentionMs, retentionBytes, durability } = settings;
+  const { partitions, durability } = settings;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
     throw new HeadwaterError('TOPIC_INVALID', `${partitions} partitions: use 1 to ${PARTITIONS_MAX}`);
   }
-  for (const [what, value] of Object.entries({ retentionMs, retentionBytes })) {
-    if (!Number.isSafeInteger(value) || value < -1)
-      throw new HeadwaterError('TOPIC_INVALID', `${what} ${value}: use -1 or more`);
-  }
-  if (!DURABILITIES.includes(durability)) {
-    throw new HeadwaterError('TOPIC_INVALID', `durability ${durability as string}: use ${DURABILITIES.join(', ')}`);
-  }
+  checkOneOf('durability', durability, DURABILITIES);
+  checkCleanup(settings);
 }
 
 export function endKey(partition: number): string {

@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { HeadwaterError } from '../../src/errors.ts';
 import { checkBatch, readBatchHeader, stampOffset } from '../../src/formats/batch.ts';
+import { DEFAULT_SETTINGS } from '../../src/log/log.ts';
 import type {
   AppendResult,
   BatchSource,
@@ -16,13 +17,6 @@ import type {
   Topic,
   TopicSettings,
 } from '../../src/log/log.ts';
-
-const DEFAULTS: TopicSettings = {
-  partitions: 1,
-  retentionMs: 7 * 24 * 3600 * 1000,
-  retentionBytes: -1,
-  durability: 'synced',
-};
 
 export interface FakeLog extends Log {
   /** Until undone, appends throw this. */
@@ -167,7 +161,7 @@ export function fakeLog(): FakeLog {
   function make(name: string, settings: Partial<TopicSettings>): Topic {
     if (!/^[\w.-]{1,249}$/.test(name)) throw new HeadwaterError('TOPIC_INVALID', `topic name ${name}`);
     const partitions: FakePartition[] = [];
-    const topic = { name, id: randomBytes(16), settings: { ...DEFAULTS, ...settings }, partitions };
+    const topic = { name, id: randomBytes(16), settings: { ...DEFAULT_SETTINGS, ...settings }, partitions };
     for (let index = 0; index < topic.settings.partitions; index++) {
       partitions.push(new FakePartition(topic, index, gate));
     }

@@ -45,6 +45,12 @@ describe('topics', () => {
         bytes: 0,
         retentionMs: 86_400_000,
         retentionBytes: -1,
+        cleanup: 'delete',
+        deleteRetentionMs: 86_400_000,
+        compactionLagMinMs: 0,
+        compactionLagMaxMs: -1,
+        dirtyRatioMin: 0.5,
+        pin: 'mirrored',
         durability: 'synced',
       },
     ]);
@@ -58,9 +64,12 @@ describe('topics', () => {
     expect((await door.ask('/topics/boiler')).status).toBe(404);
     const relaxed = await post('/topics', '{"name":"draughts","durability":"relaxed"}');
     expect(relaxed.json).toMatchObject({ durability: 'relaxed' });
+    const latest = await post('/topics', '{"name":"latest","cleanup":"compact","pin":"none","dirtyRatioMin":0.2}');
+    expect(latest.json).toMatchObject({ cleanup: 'compact', pin: 'none', dirtyRatioMin: 0.2 });
+    expect((await post('/topics', '{"name":"odd","cleanup":"sometimes"}')).status).toBe(400);
     const wrong = await post('/topics', '{"name":"doors","durability":"soon"}');
     expect(wrong.status).toBe(400);
-    expect(JSON.stringify(wrong.json)).toContain('durability: synced, immediate, relaxed');
+    expect(JSON.stringify(wrong.json)).toContain('durability: synced or immediate or relaxed');
   });
 
   test.each([

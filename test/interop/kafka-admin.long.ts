@@ -30,7 +30,9 @@ test('kafka-configs changes and deletes settings, and is told what cannot be set
   expect(node.log.topic('settings')!.settings).toMatchObject({ retentionMs: 60_000, durability: 'immediate' });
   await alter('--delete-config', 'retention.ms');
   expect(node.log.topic('settings')!.settings.retentionMs).toBe(7 * 24 * 3600 * 1000);
-  await expect(alter('--add-config', 'cleanup.policy=compact')).rejects.toThrow('only delete is served');
+  await alter('--add-config', 'cleanup.policy=[compact,delete],delete.retention.ms=1000');
+  expect(node.log.topic('settings')!.settings).toMatchObject({ cleanup: 'compact,delete', deleteRetentionMs: 1000 });
+  await expect(alter('--add-config', 'cleanup.policy=sometimes')).rejects.toThrow('cleanup.policy is compact, delete');
   const shown = await tool('kafka.admin.ConfigCommand', '--describe', '--topic', 'settings', '--all');
   expect(shown).toContain('headwater.durability=immediate');
 });

@@ -1,6 +1,7 @@
 // Topics that clients change, and what else tools for administrators ask.
 
 import { expect, test } from 'vitest';
+import { createTopics } from '../../src/formats/kafka/19-create-topics.ts';
 import { describeAcls } from '../../src/formats/kafka/29-describe-acls.ts';
 import { createAcls } from '../../src/formats/kafka/30-create-acls.ts';
 import { deleteAcls } from '../../src/formats/kafka/31-delete-acls.ts';
@@ -113,7 +114,9 @@ test('what cannot be set is refused with the reason, and nothing of the request 
     [{ name: 'retention.ms', value: 'soon' }, 'in the request twice'],
     [{ name: 'retention.bytes', value: 'soon' }, 'retention.bytes is a whole number'],
     [{ name: 'segment.bytes', value: '1' }, 'segment.bytes: has no effect here'],
-    [{ name: 'cleanup.policy', value: 'compact' }, 'only delete is served'],
+    [{ name: 'cleanup.policy', value: 'sometimes' }, 'cleanup.policy is compact, delete, or both'],
+    [{ name: 'min.cleanable.dirty.ratio', value: '2' }, 'min.cleanable.dirty.ratio is a number from 0 to 1'],
+    [{ name: 'max.compaction.lag.ms', value: '0' }, 'max.compaction.lag.ms is a whole number from 1'],
     [{ name: 'cleanup.policy', value: 'compact', configOperation: CONFIG_OPERATION.append }, 'no list can be changed'],
     [{ name: 'colour', value: 'red' }, 'no such setting'],
     [{ name: 'colour', configOperation: CONFIG_OPERATION.delete }, 'no such setting'],
@@ -126,6 +129,31 @@ test('what cannot be set is refused with the reason, and nothing of the request 
   const broker = { resourceType: BROKER_RESOURCE, resourceName: '1' };
   expect(await alter(client, [good], broker)).toMatchObject({ errorCode: KafkaError.INVALID_REQUEST });
   expect(await shown(client)).toEqual(before);
+});
+
+test('compaction is set as Kafka names it, shown as it was set, and kept', async () => {
+  const { log, connect } = await openDoor();
+  const client = await connect();
+  const given = {
+    'cleanup.policy': 'compact',
+    'delete.retention.ms': '1000',
+    'min.compaction.lag.ms': '5',
+    'max.compaction.lag.ms': '60000',
+    'min.cleanable.dirty.ratio': '0.25',
+    'headwater.pin': 'none',
+  };
+  const configs = Object.entries({ ...given, 'segment.bytes': '52428800' }).map(([name, value]) => ({ name, value }));
+  const topic = { name: 'readings', numPartitions: 1, replicationFactor: -1, configs };
+  const made = await client.ask(createTopics, 7, { topics: [topic], timeoutMs: 1000, validateOnly: false });
+  expect(made.topics).toMatchObject([{ errorCode: 0 }]);
+  expect(await shown(client)).toMatchObject(given);
+  await alter(client, [{ name: 'cleanup.policy', value: 'delete, compact' }]);
+  expect(log.topic('readings')!.settings.cleanup).toBe('compact,delete');
+  for (const name of ['cleanup.policy', 'max.compaction.lag.ms']) {
+    await alter(client, [{ name, configOperation: CONFIG_OPERATION.delete }]);
+  }
+  const after = { 'cleanup.policy': 'delete', 'max.compaction.lag.ms': '9223372036854775807' };
+  expect(await shown(client)).toMatchObject(after);
 });
 
 test('log dirs tell the size of partitions, and of the data in all', async () => {

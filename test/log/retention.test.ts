@@ -2,6 +2,7 @@
 
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { encodeBatch } from '../../src/formats/batch.ts';
 import type { LogNeeds, Partition } from '../../src/log/log.ts';
 import { batchOf, numbersOf, openLogFolder, readAll, upTo, type OpenLogFolder } from './open-log.ts';
 
@@ -155,4 +156,23 @@ test('positions survive a restart', async () => {
   const [again] = opened.log.topic('t')!.partitions as [Partition];
   expect(opened.log.positions.get('mirror/dc', again)).toEqual({ offset: 3, state: { producerId: 5 } });
   expect(opened.log.positions.get('mirror/b', again)).toEqual({ offset: 4 });
+});
+
+test('age and bytes take nothing from a topic that is only compacted', async () => {
+  await open({});
+  const settings = { retentionMs: 1, retentionBytes: 0 };
+  const [kept] = (await opened.log.createTopic('kept', { ...settings, cleanup: 'compact' })).partitions as [Partition];
+  const [both] = (await opened.log.createTopic('both', { ...settings, cleanup: 'compact,delete' })).partitions;
+  const record = { timestampMs: Date.now() - 60_000, key: Buffer.from('a'), value: Buffer.from('1') };
+  for (const partition of [kept, both!]) await partition.append(encodeBatch([record]));
+  await until(() => both!.logStart === 1);
+  expect(kept.logStart).toBe(0);
+});
+
+test('a topic whose pin is none does not wait for its mirror', async () => {
+  await open({});
+  const [partition] = (await opened.log.createTopic('t', { retentionBytes: 0, pin: 'none' })).partitions as [Partition];
+  opened.log.positions.pin('mirror/dc', partition);
+  await fill(partition, 10);
+  await until(() => partition.logStart === 10);
 });

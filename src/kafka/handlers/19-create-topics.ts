@@ -2,9 +2,9 @@
 //
 //   2  throttle time   4  -1 for the broker's own counts   5  flexible, settings in the answer   7  topic id
 //
-// Replication factor 1 (or -1) is all that one node can do. Of the settings headwater keeps retention.ms and
-// retention.bytes; other settings of Kafka's topics are accepted where leaving them out changes nothing that a client
-// could see, and INVALID_CONFIG where it would (compaction, LogAppendTime).
+// Replication factor 1 (or -1) is all that one node can do. headwater keeps the settings of retention and compaction; other
+// settings of Kafka's topics are accepted where leaving them out changes nothing that a client could see, and INVALID_CONFIG
+// where it would (LogAppendTime).
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { createTopics } from '../../formats/kafka/19-create-topics.ts';

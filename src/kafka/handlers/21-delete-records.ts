@@ -5,7 +5,7 @@
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { deleteRecords } from '../../formats/kafka/21-delete-records.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { Partition } from '../../log/log.ts';
+import { isDeleted, type Partition } from '../../log/log.ts';
 import { outcomeOf } from '../codes.ts';
 import { defineHandler, type Call } from '../handler.ts';
 
@@ -32,6 +32,8 @@ async function deleteUpTo(
 ): Promise<PartitionResponse> {
   const partition = partitions?.[partitionIndex];
   if (partition === undefined) return { partitionIndex, errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION };
+  // As Kafka: the latest record of a key goes by a tombstone only.
+  if (!isDeleted(partition.topic.settings)) return { partitionIndex, errorCode: KafkaError.POLICY_VIOLATION };
   if (offset < -1) return { partitionIndex, errorCode: KafkaError.OFFSET_OUT_OF_RANGE };
   try {
     return { partitionIndex, errorCode: KafkaError.NONE, lowWatermark: await partition.deleteRecords(offset) };

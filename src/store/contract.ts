@@ -1,7 +1,12 @@
-// What the store takes and gives, in types: batches and small rows, and what it must be told about them.
+// What the store takes and gives, in types: batches and small rows, what it must be told about them, and the store itself.
 
+import type { Clock } from '../clock.ts';
+import type { Trace } from '../trace.ts';
+import type { LocatedRange, SealedRow } from './catalogue.ts';
 import type { Gap } from './gaps.ts';
-import type { Describe } from './segment.ts';
+import type { SetAside } from './quarantine.ts';
+import type { ScrubStatus } from './scrub.ts';
+import type { Describe, Range } from './segment.ts';
 
 /** One encoded batch on its way to the card. `value` belongs to the store until `write` settles. */
 export interface BatchWrite {
@@ -40,4 +45,65 @@ export interface RecoverHooks {
   onTailLost: (reason: string) => void;
   /** Marks to set afresh at each roll: a snapshot of what the reader of a segment's batches must know before them. */
   carry: () => Change[];
+}
+
+export interface Store {
+  readonly tables: Tables;
+  /** Reads what was not sealed before the last stop and makes the store writable. Called once, before anything else. */
+  recover(hooks: RecoverHooks): Promise<void>;
+  /**
+   * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only after `giveUp`: then
+   * it is there wholly or not at all.
+   */
+  write(batches: BatchWrite[], marks: Change[]): Promise<void>;
+  /**
+   * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. What is
+   * damaged becomes a gap, and is not among them. Throws STORE_CORRUPT, STORE_UNAVAILABLE.
+   */
+  read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
+  /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
+  rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
+  /** What the store holds of all partitions: first what is not sealed, then the sealed ranges of a partition in order. */
+  allRanges(): AsyncIterable<LocatedRange>;
+  marks(prefix: string): Iterable<[key: string, value: Buffer]>;
+  /** Sealed segments, oldest first. */
+  sealed(): SealedRow[];
+  rangesIn(id: number): Promise<Range[]>;
+  /** Resolves when all segments that were full at the call are sealed, or the store closes; at once if there is none. */
+  whenSealed(): Promise<void>;
+  /** Removes a sealed segment; its space is free on return. */
+  remove(id: number): Promise<void>;
+  /** What the card has lost: ranges of offsets, by partition. At most 1000. */
+  gaps(): Gap[];
+  /** How many were forgotten since the start, for there were too many. */
+  gapsForgotten(): number;
+  /** Records say so of these. */
+  gapsTold(gaps: readonly Gap[]): Promise<void>;
+  /** Adds ranges that the caller knows to be lost, those parts that are not known yet. Durable on return. */
+  addGaps(found: Pick<Gap, 'partition' | 'firstOffset' | 'lastOffset'>[], reason: string): Promise<void>;
+  /** The gap of a tail that was lost is durable: the next start does not tell it again. */
+  settleTail(): Promise<void>;
+  /** Forgets gaps below what can be read, and what the operator has removed of the quarantine; `logStart` is undefined for a partition that is gone. */
+  pruneGaps(logStart: (partition: number) => number | undefined): Promise<void>;
+  /** Folders that were set aside, oldest first. */
+  quarantine(): SetAside[];
+  /** Removes the folder that was set aside first; false when there is none. */
+  removeQuarantined(): Promise<boolean>;
+  /** What was read through since the start to find damage. */
+  scrubbed(): ScrubStatus;
+  /** Bytes of all files, the part that is being written estimated. */
+  diskBytes(): number;
+  /** Why the card refuses writes at present. */
+  failure(): string | undefined;
+  /** Before closing: from here on a write that fails is not repeated until it is there, it rejects, and so do all after it. */
+  giveUp(): void;
+  close(): Promise<void>;
+}
+
+export interface StoreNeeds {
+  folder: string;
+  clock: Clock;
+  trace: Trace;
+  /** LevelDB's memtable; a segment is sealed at 4.5 times this. Default 8 MiB; tests use less. */
+  writeBufferBytes?: number;
 }

@@ -13,94 +13,30 @@
 import assert from 'node:assert';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Trace } from '../trace.ts';
-import { loadCatalogue, type LocatedRange, type SealedRow } from './catalogue.ts';
-import type { BatchWrite, Change, RecoverHooks, Tables } from './contract.ts';
+import { loadCatalogue } from './catalogue.ts';
+import type { BatchWrite, Change, RecoverHooks, Store, StoreNeeds } from './contract.ts';
 import { whenDiskHasRoom } from './disk-room.ts';
 import { takeFolder, unavailable, unreadable } from './folder.ts';
-import { loadGaps, type Gap } from './gaps.ts';
+import { loadGaps } from './gaps.ts';
 import { copiedKey, loadKeptRows, restoreRows } from './kept-rows.ts';
 import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
 import { isDiskFull, type LevelOperation } from './level.ts';
 import { createMending } from './mending.ts';
 import { account, emptyOpen, type OpenSegment } from './open-segment.ts';
-import type { SetAside } from './quarantine.ts';
 import { openReaders } from './readers.ts';
 import { Reading } from './reading.ts';
 import { recoverSegments } from './recovery.ts';
 import { SealedSegment } from './sealed-segment.ts';
-import { openScrub, type Scrub, type ScrubStatus } from './scrub.ts';
+import { openScrub, type Scrub } from './scrub.ts';
 import type { TablesRoom } from './tables.ts';
-import { Segment, type Describe, type Range } from './segment.ts';
+import { Segment, type Describe } from './segment.ts';
 
 export type { LocatedRange, SealedRow } from './catalogue.ts';
-export type { BatchWrite, Change, RecoverHooks, Tables } from './contract.ts';
+export type { BatchWrite, Change, RecoverHooks, Store, Tables } from './contract.ts';
 export type { Gap } from './gaps.ts';
 export type { SetAside } from './quarantine.ts';
 export type { Describe, Described, Range } from './segment.ts';
-
-export interface Store {
-  readonly tables: Tables;
-  /** Reads what was not sealed before the last stop and makes the store writable. Called once, before anything else. */
-  recover(hooks: RecoverHooks): Promise<void>;
-  /**
-   * One atomic write, on the card when it resolves; one at a time. Rejects (STORE_UNAVAILABLE) only after `giveUp`: then
-   * it is there wholly or not at all.
-   */
-  write(batches: BatchWrite[], marks: Change[]): Promise<void>;
-  /**
-   * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. What is
-   * damaged becomes a gap, and is not among them. Throws STORE_CORRUPT, STORE_UNAVAILABLE.
-   */
-  read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
-  /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
-  rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
-  /** What the store holds of all partitions: first what is not sealed, then the sealed ranges of a partition in order. */
-  allRanges(): AsyncIterable<LocatedRange>;
-  marks(prefix: string): Iterable<[key: string, value: Buffer]>;
-  /** Sealed segments, oldest first. */
-  sealed(): SealedRow[];
-  rangesIn(id: number): Promise<Range[]>;
-  /** Resolves when all segments that were full at the call are sealed, or the store closes; at once if there is none. */
-  whenSealed(): Promise<void>;
-  /** Removes a sealed segment; its space is free on return. */
-  remove(id: number): Promise<void>;
-  /** What the card has lost: ranges of offsets, by partition. At most 1000. */
-  gaps(): Gap[];
-  /** How many were forgotten since the start, for there were too many. */
-  gapsForgotten(): number;
-  /** Records say so of these. */
-  gapsTold(gaps: readonly Gap[]): Promise<void>;
-  /** Adds ranges that the caller knows to be lost, those parts that are not known yet. Durable on return. */
-  addGaps(found: Pick<Gap, 'partition' | 'firstOffset' | 'lastOffset'>[], reason: string): Promise<void>;
-  /** The gap of a tail that was lost is durable: the next start does not tell it again. */
-  settleTail(): Promise<void>;
-  /** Forgets gaps below what can be read, and what the operator has removed of the quarantine; `logStart` is undefined for a partition that is gone. */
-  pruneGaps(logStart: (partition: number) => number | undefined): Promise<void>;
-  /** Folders that were set aside, oldest first. */
-  quarantine(): SetAside[];
-  /** Removes the folder that was set aside first; false when there is none. */
-  removeQuarantined(): Promise<boolean>;
-  /** What was read through since the start to find damage. */
-  scrubbed(): ScrubStatus;
-  /** Bytes of all files, the part that is being written estimated. */
-  diskBytes(): number;
-  /** Why the card refuses writes at present. */
-  failure(): string | undefined;
-  /** Before closing: from here on a write that fails is not repeated until it is there, it rejects, and so do all after it. */
-  giveUp(): void;
-  close(): Promise<void>;
-}
-
-export interface StoreNeeds {
-  folder: string;
-  clock: Clock;
-  trace: Trace;
-  /** LevelDB's memtable; a segment is sealed at 4.5 times this. Default 8 MiB; tests use less. */
-  writeBufferBytes?: number;
-}
 
 const WRITE_BUFFER_BYTES = 8 * 1024 * 1024;
 // Five memtable flushes land in levels 2, 1 and 0 without LevelDB rewriting any of them; a sixth would.

@@ -22,6 +22,7 @@ import { leaveGroupHandler } from './handlers/13-leave-group.ts';
 import { syncGroupHandler } from './handlers/14-sync-group.ts';
 import { describeGroupsHandler } from './handlers/15-describe-groups.ts';
 import { listGroupsHandler } from './handlers/16-list-groups.ts';
+import { saslHandshakeHandler } from './handlers/17-sasl-handshake.ts';
 import { apiVersionsHandler } from './handlers/18-api-versions.ts';
 import { createTopicsHandler } from './handlers/19-create-topics.ts';
 import { deleteTopicsHandler } from './handlers/20-delete-topics.ts';
@@ -34,13 +35,18 @@ import { deleteAclsHandler } from './handlers/31-delete-acls.ts';
 import { describeConfigsHandler } from './handlers/32-describe-configs.ts';
 import { alterConfigsHandler } from './handlers/33-alter-configs.ts';
 import { describeLogDirsHandler } from './handlers/35-describe-log-dirs.ts';
+import { saslAuthenticateHandler } from './handlers/36-sasl-authenticate.ts';
 import { createPartitionsHandler } from './handlers/37-create-partitions.ts';
 import { deleteGroupsHandler } from './handlers/42-delete-groups.ts';
 import { incrementalAlterConfigsHandler } from './handlers/44-incremental-alter-configs.ts';
 import { listPartitionReassignmentsHandler } from './handlers/46-list-partition-reassignments.ts';
 import { offsetDeleteHandler } from './handlers/47-offset-delete.ts';
+import { describeClientQuotasHandler } from './handlers/48-describe-client-quotas.ts';
+import { describeUserScramCredentialsHandler } from './handlers/50-describe-user-scram-credentials.ts';
 import { describeClusterHandler } from './handlers/60-describe-cluster.ts';
 import { describeProducersHandler } from './handlers/61-describe-producers.ts';
+import { listConfigResourcesHandler } from './handlers/74-list-config-resources.ts';
+import { describeTopicPartitionsHandler } from './handlers/75-describe-topic-partitions.ts';
 
 const HANDLERS: readonly Handler[] = [
   produceHandler,
@@ -56,6 +62,7 @@ const HANDLERS: readonly Handler[] = [
   syncGroupHandler,
   describeGroupsHandler,
   listGroupsHandler,
+  saslHandshakeHandler,
   apiVersionsHandler,
   createTopicsHandler,
   deleteTopicsHandler,
@@ -68,13 +75,18 @@ const HANDLERS: readonly Handler[] = [
   describeConfigsHandler,
   alterConfigsHandler,
   describeLogDirsHandler,
+  saslAuthenticateHandler,
   createPartitionsHandler,
   deleteGroupsHandler,
   incrementalAlterConfigsHandler,
   listPartitionReassignmentsHandler,
   offsetDeleteHandler,
+  describeClientQuotasHandler,
+  describeUserScramCredentialsHandler,
   describeClusterHandler,
   describeProducersHandler,
+  listConfigResourcesHandler,
+  describeTopicPartitionsHandler,
 ];
 
 const BY_KEY: ReadonlyMap<number, Handler> = new Map(HANDLERS.map((handler) => [handler.api.key, handler]));

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Api, RequestOf, ResponseDraft, Versions } from '../formats/kafka/schema.ts';
 import { parseVersions } from '../formats/kafka/schema.ts';
 import type { Groups } from '../groups/groups.ts';
-import type { Log } from '../log/log.ts';
+import type { Log, Topic } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
 import type { Budget } from './budget.ts';
 
@@ -89,6 +89,16 @@ export interface Handler<A extends Api = Api> {
   /** May run while earlier requests of the connection, of the same API, have no answer yet. */
   readonly mayOverlap: boolean;
   handle(request: RequestOf<A>, call: Call): Answer<A> | Promise<Answer<A>>;
+}
+
+/** The topic that a request means: by its id in versions that have ids, else by its name. */
+export function topicMeant(log: Log, isById: boolean, { name, topicId }: TopicName): Topic | undefined {
+  return isById ? log.topicById(topicId) : log.topic(name);
+}
+
+interface TopicName {
+  name: string;
+  topicId: Buffer;
 }
 
 /** Serves all versions of the API's tables, unless others are given. */

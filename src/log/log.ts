@@ -167,6 +167,8 @@ export interface Log {
   /** Stable id of this node's log: Kafka's cluster id. */
   readonly clusterId: string;
   topic(name: string): Topic | undefined;
+  /** By the 16 bytes of its id. */
+  topicById(id: Buffer): Topic | undefined;
   /** In order of names. */
   topics(): Topic[];
   /** On return the topic is on the card. Throws TOPIC_EXISTS, TOPIC_INVALID. */
@@ -385,6 +387,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   return {
     clusterId,
     topic: (name) => topics.get(name),
+    topicById: topics.byId,
     topics: () => [...topics.all()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     createTopic: topics.create,
     alterTopic: topics.alter,

@@ -38,6 +38,7 @@ export interface TopicSetNeeds {
 export interface TopicSet {
   readonly partitions: ReadonlyMap<number, LogPartition>;
   get(name: string): OpenTopic | undefined;
+  byId(id: Buffer): OpenTopic | undefined;
   all(): IterableIterator<OpenTopic>;
   count(): number;
   /** A topic of this durability is there. */
@@ -57,6 +58,7 @@ export interface TopicSet {
 export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   const { rows, tables, configured, holdFor, trace } = needs;
   const topics = new Map<string, OpenTopic>();
+  const byId = new Map<string, OpenTopic>();
   const partitions = new Map<number, LogPartition>();
   const listeners = new Set<() => void>();
   let immediate = 0;
@@ -65,6 +67,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   function add(name: string, row: TopicRow): OpenTopic {
     const topic: OpenTopic = { name, id: Buffer.from(row.id, 'hex'), settings: DEFAULT_SETTINGS, partitions: [] };
     topics.set(name, topic);
+    byId.set(row.id, topic);
     grow(topic, row);
     return topic;
   }
@@ -150,6 +153,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   async function remove(name: string): Promise<void> {
     const topic = known(name);
     topics.delete(name);
+    byId.delete(topic.id.toString('hex'));
     if (isImmediate(topic.settings)) immediate -= 1;
     const changes: Change[] = [[`topic/${name}`, null]];
     for (const partition of topic.partitions) {
@@ -182,6 +186,7 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   return {
     partitions,
     get: (name) => topics.get(name),
+    byId: (id) => byId.get(id.toString('hex')),
     all: () => topics.values(),
     count: () => topics.size,
     hasImmediate: () => immediate > 0,

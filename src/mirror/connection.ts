@@ -5,6 +5,8 @@
 import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
+import { produce } from '../formats/kafka/00-produce.ts';
+import { fetch } from '../formats/kafka/01-fetch.ts';
 import { apiVersions } from '../formats/kafka/18-api-versions.ts';
 import { KafkaError, nameOfError } from '../formats/kafka/codes.ts';
 import { correlationIdOf, decodeResponse, encodeRequest } from '../formats/kafka/envelope.ts';
@@ -260,10 +262,16 @@ async function askVersions(wire: Wire, timeoutMs: number): Promise<[key: number,
   return answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]);
 }
 
+/** The last versions that name topics: a mirror goes by names, and compares ids itself, see `recreated`. */
+const VERSION_MAX: ReadonlyMap<number, number> = new Map([
+  [produce.key, 12],
+  [fetch.key, 12],
+]);
+
 function commonVersion(versions: Map<number, Versions>, api: Api): number | undefined {
   const theirs = versions.get(api.key);
   if (theirs === undefined) return undefined;
-  const version = Math.min(theirs.max, api.versions.max);
+  const version = Math.min(theirs.max, VERSION_MAX.get(api.key) ?? api.versions.max);
   return version >= theirs.min && version >= api.versions.min ? version : undefined;
 }
 

@@ -173,6 +173,7 @@ export function fakeLog(): FakeLog {
   return {
     clusterId: 'fake-cluster',
     topic: (name) => topics.get(name),
+    topicById: (id) => [...topics.values()].find((each) => each.id.equals(id)),
     topics: () => [...topics.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     async createTopic(name, settings = {}) {
       if (topics.has(name)) throw new HeadwaterError('TOPIC_EXISTS', `topic ${name}`);

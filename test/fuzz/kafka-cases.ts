@@ -18,6 +18,7 @@ import { leaveGroup } from '../../src/formats/kafka/13-leave-group.ts';
 import { syncGroup } from '../../src/formats/kafka/14-sync-group.ts';
 import { describeGroups } from '../../src/formats/kafka/15-describe-groups.ts';
 import { listGroups } from '../../src/formats/kafka/16-list-groups.ts';
+import { saslHandshake } from '../../src/formats/kafka/17-sasl-handshake.ts';
 import { apiVersions } from '../../src/formats/kafka/18-api-versions.ts';
 import { createTopics } from '../../src/formats/kafka/19-create-topics.ts';
 import { deleteTopics } from '../../src/formats/kafka/20-delete-topics.ts';
@@ -27,8 +28,12 @@ import { offsetForLeaderEpoch } from '../../src/formats/kafka/23-offset-for-lead
 import { describeConfigs } from '../../src/formats/kafka/32-describe-configs.ts';
 import { deleteGroups } from '../../src/formats/kafka/42-delete-groups.ts';
 import { offsetDelete } from '../../src/formats/kafka/47-offset-delete.ts';
+import { describeClientQuotas } from '../../src/formats/kafka/48-describe-client-quotas.ts';
+import { describeUserScramCredentials } from '../../src/formats/kafka/50-describe-user-scram-credentials.ts';
 import { describeCluster } from '../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../src/formats/kafka/61-describe-producers.ts';
+import { listConfigResources } from '../../src/formats/kafka/74-list-config-resources.ts';
+import { describeTopicPartitions } from '../../src/formats/kafka/75-describe-topic-partitions.ts';
 import { allApis } from '../formats/kafka/tables.ts';
 import { codecOf, MessageReader, MessageWriter } from '../../src/formats/kafka/codec.ts';
 import { decodeRequestHeader, encodeRequest, isFlexible } from '../../src/formats/kafka/envelope.ts';
@@ -100,13 +105,15 @@ export function fuzzFrames(random: Random): void {
  */
 export async function fuzzDoor(random: Random, port: number, topic: string, rounds: number): Promise<void> {
   const witness = await RawClient.connect(port);
+  const { topics } = await witness.ask(metadata, 12, { topics: [{ name: topic }], allowAutoTopicCreation: false });
+  const target = { name: topic, topicId: topics[0]!.topicId };
   for (let round = 0; round < rounds; round++) {
     const client = await RawClient.connect(port);
     if (round % 10 === 0) {
       const { errorCode } = await produceOne(client, topic, oneRecord(random));
       if (errorCode !== 0) throw new Error(`round ${round}: a good Produce is answered with ${errorCode}`);
     }
-    for (let count = 1 + random.below(4); count > 0; count--) client.write(anyFrame(random, topic));
+    for (let count = 1 + random.below(4); count > 0; count--) client.write(anyFrame(random, target));
     client.socket.end();
     // Some leave at once, without a look at their answers.
     if (random.below(3) === 0) client.end();
@@ -117,12 +124,17 @@ export async function fuzzDoor(random: Random, port: number, topic: string, roun
   witness.end();
 }
 
+interface Target {
+  name: string;
+  topicId: Buffer;
+}
+
 /** A request in its frame: spoilt behind the size, spoilt with the size, or good. None deletes the topic. */
-function anyFrame(random: Random, topic: string): Buffer {
-  const good = goodRequest(random, topic);
+function anyFrame(random: Random, target: Target): Buffer {
+  const good = goodRequest(random, target);
   const frame = spoiltOrGood(random, good);
   // Chance may make a good DeleteTopics of a request that names it, and it would be obeyed.
-  const isDeletion = frame.length >= 6 && frame.readInt16BE(4) === deleteTopics.key && frame.includes(topic);
+  const isDeletion = frame.length >= 6 && frame.readInt16BE(4) === deleteTopics.key && frame.includes(target.name);
   return isDeletion ? good : frame;
 }
 
@@ -145,7 +157,7 @@ function oneRecord(random: Random): Buffer {
   return encodeBatch([{ timestampMs: 1, key: null, value: random.bytes(20) }]);
 }
 
-function goodRequest(random: Random, name: string): Buffer {
+function goodRequest(random: Random, { name, topicId }: Target): Buffer {
   const of = <A extends Api>(api: A, message: RequestDraft<A>): Buffer => {
     const version = api.versions.min + random.below(api.versions.max - api.versions.min + 1);
     return Buffer.concat(encodeRequest(api, version, { correlationId: random.below(1000), clientId: 'f' }, message));
@@ -157,9 +169,14 @@ function goodRequest(random: Random, name: string): Buffer {
       of(produce, {
         acks: random.below(3) - 1,
         timeoutMs: 1000,
-        topicData: [{ name, partitionData: [{ index: 0, records }] }],
+        topicData: [{ name, topicId, partitionData: [{ index: 0, records }] }],
       }),
-    () => of(fetch, { maxWaitMs: random.below(10), minBytes: 1, topics: [{ topic: name, partitions: [partition] }] }),
+    () =>
+      of(fetch, {
+        maxWaitMs: random.below(10),
+        minBytes: 1,
+        topics: [{ topic: name, topicId, partitions: [partition] }],
+      }),
     () =>
       of(listOffsets, {
         topics: [{ name, partitions: [{ partitionIndex: 0, timestamp: random.pick([-3, -2, -1, 0, 5]) }] }],
@@ -173,6 +190,11 @@ function goodRequest(random: Random, name: string): Buffer {
     () => of(initProducerId, {}),
     () => of(describeConfigs, { resources: [{ resourceType: 2, resourceName: name }] }),
     () => of(describeCluster, {}),
+    () => of(listConfigResources, {}),
+    () => of(describeTopicPartitions, { topics: [{ name }], cursor: { topicName: name, partitionIndex: 0 } }),
+    () => of(describeClientQuotas, { components: [], strict: true }),
+    () => of(describeUserScramCredentials, { users: [{ name }] }),
+    () => of(saslHandshake, { mechanism: 'PLAIN' }),
     ...groupRequests(random, name, of),
     () => of(describeProducers, { topics: [{ name, partitionIndexes: [0] }] }),
   ];

@@ -7,6 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
+import { fetch } from '../../src/formats/kafka/01-fetch.ts';
+import { decodeRequestHeader } from '../../src/formats/kafka/envelope.ts';
+import { FrameSplitter } from '../../src/formats/kafka/framing.ts';
 import { kcat } from '../parts/kcat.ts';
 import { javaTool } from './java-tool.ts';
 import { openNode, readings } from './open-node.ts';
@@ -29,6 +32,22 @@ function hexDump(packets: readonly Packet[]): string {
     }
   }
   return text;
+}
+
+/** The versions of an API that a client asked in, over all its connections. */
+function versionsAsked(connections: readonly (readonly Packet[])[], key: number): Set<number> {
+  const versions = new Set<number>();
+  for (const packets of connections) {
+    const splitter = new FrameSplitter(1 << 24);
+    for (const { direction, bytes } of packets) {
+      if (direction === 'O') continue;
+      for (const frame of splitter.push(bytes)) {
+        const { apiKey, apiVersion } = decodeRequestHeader(frame).header;
+        if (apiKey === key) versions.add(apiVersion);
+      }
+    }
+  }
+  return versions;
 }
 
 async function tshark(packets: readonly Packet[], filter: string): Promise<string[]> {
@@ -81,6 +100,9 @@ test('tshark reads every answer that kcat and Java get, and finds nothing malfor
   ]) {
     await javaTool(bootstrap, 'consumer.group.ConsumerGroupCommand', what);
   }
+
+  // librdkafka by names, Java by the ids that Metadata gave it.
+  expect(versionsAsked(relay.connections, fetch.key)).toEqual(new Set([11, 17]));
 
   let count = 0;
   const told = new Set<string>();

@@ -11,7 +11,14 @@ import { describeLogDirs } from '../../src/formats/kafka/35-describe-log-dirs.ts
 import { createPartitions } from '../../src/formats/kafka/37-create-partitions.ts';
 import { CONFIG_OPERATION, incrementalAlterConfigs } from '../../src/formats/kafka/44-incremental-alter-configs.ts';
 import { listPartitionReassignments } from '../../src/formats/kafka/46-list-partition-reassignments.ts';
+import { saslHandshake } from '../../src/formats/kafka/17-sasl-handshake.ts';
+import { saslAuthenticate } from '../../src/formats/kafka/36-sasl-authenticate.ts';
+import { describeClientQuotas } from '../../src/formats/kafka/48-describe-client-quotas.ts';
+import { describeUserScramCredentials } from '../../src/formats/kafka/50-describe-user-scram-credentials.ts';
+import { listConfigResources } from '../../src/formats/kafka/74-list-config-resources.ts';
+import { describeTopicPartitions } from '../../src/formats/kafka/75-describe-topic-partitions.ts';
 import { KafkaError } from '../../src/formats/kafka/codes.ts';
+import type { ResponseOf } from '../../src/formats/kafka/schema.ts';
 import { batchOf, openDoor, produceOne } from './open-door.ts';
 import type { RawClient } from './raw-client.ts';
 
@@ -189,3 +196,71 @@ test('there is no access control to ask or to change, and nothing moves between 
   }
   expect(await client.ask(listPartitionReassignments, 0, {})).toMatchObject({ errorCode: 0, topics: [] });
 });
+
+test('there are no quotas, no users and no login, and each is said so', async () => {
+  const { connect } = await openDoor();
+  const client = await connect();
+  for (const version of [0, 1]) {
+    const quotas = await client.ask(describeClientQuotas, version, { components: [], strict: false });
+    expect(quotas).toMatchObject({ errorCode: 0, entries: [] });
+    const handshake = await client.ask(saslHandshake, version, { mechanism: 'PLAIN' });
+    expect(handshake).toEqual({ errorCode: KafkaError.ILLEGAL_SASL_STATE, mechanisms: [] });
+  }
+  for (const version of [0, 1, 2]) {
+    const login = await client.ask(saslAuthenticate, version, { authBytes: Buffer.from('x') });
+    expect(login.errorCode).toBe(KafkaError.ILLEGAL_SASL_STATE);
+  }
+  expect((await client.ask(describeUserScramCredentials, 0, { users: null })).results).toEqual([]);
+  const named = await client.ask(describeUserScramCredentials, 0, { users: [{ name: 'a' }] });
+  expect(named.results).toMatchObject([{ user: 'a', errorCode: KafkaError.RESOURCE_NOT_FOUND }]);
+});
+
+test('topics and this broker have settings to be listed', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  expect((await client.ask(listConfigResources, 0, {})).configResources).toEqual([]);
+  const all = await client.ask(listConfigResources, 1, {});
+  const [topic, broker] = [
+    { resourceName: 'readings', resourceType: TOPIC_RESOURCE },
+    { resourceName: '1', resourceType: BROKER_RESOURCE },
+  ];
+  expect(all.configResources).toEqual([topic, broker]);
+  const brokers = await client.ask(listConfigResources, 1, { resourceTypes: [BROKER_RESOURCE] });
+  expect(brokers.configResources).toEqual([broker]);
+});
+
+test('partitions are described in portions, each going on where the last one ended', async () => {
+  const { log, connect } = await openDoor();
+  for (const [name, partitions] of [
+    ['c', 2],
+    ['a', 3],
+    ['b', 1],
+  ] as const)
+    await log.createTopic(name, { partitions });
+  const client = await connect();
+  for (const names of [[], ['a', 'b', 'c', 'b']]) {
+    const told: string[] = [];
+    let cursor: { topicName: string; partitionIndex: number } | null = null;
+    do {
+      const topics = names.map((name) => ({ name }));
+      const answer: Portion = await client.ask(describeTopicPartitions, 0, {
+        topics,
+        responsePartitionLimit: 2,
+        cursor,
+      });
+      const partitions = answer.topics.flatMap((topic) => topic.partitions.map((each) => ({ topic, each })));
+      expect(partitions.length).toBeLessThanOrEqual(2);
+      // The Java client falls over a null here.
+      expect(partitions.map(({ each }) => each.eligibleLeaderReplicas)).not.toContain(null);
+      told.push(...partitions.map(({ topic, each }) => `${topic.name}/${each.partitionIndex}/${each.leaderId}`));
+      cursor = answer.nextCursor;
+    } while (cursor !== null);
+    expect(told).toEqual(['a/0/1', 'a/1/1', 'a/2/1', 'b/0/1', 'c/0/1', 'c/1/1']);
+  }
+  const unknown = await client.ask(describeTopicPartitions, 0, { topics: [{ name: 'nowhere' }] });
+  expect(unknown.topics).toMatchObject([{ name: 'nowhere', errorCode: 3, partitions: [] }]);
+  expect(log.topic('nowhere')).toBeUndefined();
+});
+
+type Portion = ResponseOf<typeof describeTopicPartitions>;

@@ -21,7 +21,15 @@ test('ApiVersions tells every API with the lowest versions that old clients look
     const { errorCode, apiKeys } = await client.ask(apiVersions, version, {});
     expect(errorCode).toBe(0);
     const ranges = Object.fromEntries(apiKeys.map((each) => [each.apiKey, [each.minVersion, each.maxVersion]]));
-    expect(ranges).toMatchObject({ 0: [0, 12], 1: [4, 12], 2: [1, 9], 3: [0, 12], 10: [0, 6], 18: [0, 4], 22: [0, 5] });
+    expect(ranges).toMatchObject({
+      0: [0, 13],
+      1: [4, 17],
+      2: [1, 11],
+      3: [0, 13],
+      10: [0, 6],
+      18: [0, 4],
+      22: [0, 5],
+    });
   }
 });
 
@@ -37,7 +45,7 @@ test('Metadata names this node as broker, controller and leader, at the address 
   const { kafka, log, connect } = await openDoor();
   const topic = await log.createTopic('readings', { partitions: 2 });
   const client = await connect();
-  for (let version = 0; version <= 12; version++) {
+  for (let version = 0; version <= 13; version++) {
     const answer = await client.ask(metadata, version, { topics: version === 0 ? [] : null });
     expect(answer.brokers).toMatchObject([{ nodeId: 1, host: '127.0.0.1', port: kafka.port }]);
     expect(answer.topics).toMatchObject([{ errorCode: 0, name: 'readings' }]);
@@ -241,13 +249,37 @@ test('DescribeConfigs tells the settings of topics and the id of the broker', as
   expect(results[2]!.configs).toMatchObject([{ name: 'node.id', value: '1' }]);
 });
 
+test('ListOffsets refuses a place that its version does not know, and one that is asked for twice', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const ask = async (version: number, ...timestamps: number[]) => {
+    const partitions = timestamps.map((timestamp) => ({ partitionIndex: 0, timestamp }));
+    const { topics } = await client.ask(listOffsets, version, { topics: [{ name: 'readings', partitions }] });
+    return topics[0]!.partitions.map(({ errorCode }) => errorCode);
+  };
+  const since = new Map([
+    [-2, 1],
+    [-3, 7],
+    [-4, 8],
+    [-5, 9],
+    [-6, 11],
+    [-7, 12],
+  ]);
+  for (const [timestamp, first] of since) {
+    if (first > 1) expect(await ask(first - 1, timestamp)).toEqual([35]);
+    if (first < 12) expect(await ask(first, timestamp)).toEqual([0]);
+  }
+  expect(await ask(9, -1, -2)).toEqual([42, 42]);
+});
+
 test('DescribeCluster tells this node', async () => {
   const { kafka, connect } = await openDoor();
   const client = await connect();
   const answer = await client.ask(describeCluster, 1, {});
   expect(answer).toMatchObject({ errorCode: 0, clusterId: 'fake-cluster', controllerId: 1 });
   expect(answer.brokers).toMatchObject([{ brokerId: 1, host: '127.0.0.1', port: kafka.port }]);
-  expect((await client.ask(describeCluster, 1, { endpointType: 2 })).errorCode).toBe(115);
+  expect((await client.ask(describeCluster, 2, { endpointType: 2 })).errorCode).toBe(115);
 });
 
 test('FindCoordinator names this node for groups and refuses transactions for good, in every version', async () => {

@@ -12,16 +12,17 @@ function valuesOf(outcome: FetchOutcome | undefined): string[] {
 
 test('batches are given as they are stored, from the one that holds the offset, in every version', async () => {
   const { log, kafka, connect } = await openDoor();
-  await log.createTopic('readings');
+  const { id: topicId } = await log.createTopic('readings');
   const partition = log.partition('readings');
   for (const values of [['a', 'b'], ['c'], ['d', 'e']]) await partition.append(batchOf(values));
   const client = await connect();
-  for (let version = 4; version <= 12; version++) {
-    const [outcome] = await fetchAll(client, 'readings', [1], { version });
+  for (let version = 4; version <= 17; version++) {
+    const name = version <= 12 ? 'readings' : '';
+    const [outcome] = await fetchAll(client, name, [1], { version, topicId });
     expect(outcome).toMatchObject({ errorCode: 0, highWatermark: 5, lastStableOffset: 5 });
     expect(valuesOf(outcome)).toEqual(['a', 'b', 'c', 'd', 'e']);
   }
-  expect(kafka.status().fetched).toEqual({ records: 9 * 5, bytes: 9 * partition.bytes });
+  expect(kafka.status().fetched).toEqual({ records: 14 * 5, bytes: 14 * partition.bytes });
 });
 
 test('the first batch is given whatever the limits, the rest keeps to them', async () => {
@@ -62,6 +63,18 @@ test('an unknown partition answers at once, beside those that are known', async 
   const [known, unknown] = await fetchAll(client, 'readings', [0, 0], { maxWaitMs: 60_000, minBytes: 1 << 20 });
   expect(valuesOf(known)).toEqual(['a']);
   expect(unknown).toMatchObject({ partitionIndex: 1, errorCode: 3, records: Buffer.alloc(0) });
+});
+
+test('a topic that was made anew is another one to who asks by id, and answers at once', async () => {
+  const { log, connect } = await openDoor();
+  const { id } = await log.createTopic('readings');
+  await log.deleteTopic('readings');
+  await log.createTopic('readings');
+  const client = await connect();
+  for (const topicId of [id, undefined]) {
+    const [outcome] = await fetchAll(client, 'readings', [0], { version: 13, topicId, maxWaitMs: 60_000 });
+    expect(outcome).toMatchObject({ errorCode: KafkaError.UNKNOWN_TOPIC_ID, highWatermark: -1 });
+  }
 });
 
 test('a fetch at the end waits, and is woken by an append', async () => {

@@ -85,12 +85,19 @@ export interface FetchOptions {
   minBytes?: number;
   maxBytes?: number;
   partitionMaxBytes?: number;
+  topicId?: Buffer | undefined;
 }
 
 export function fetchOf(topic: string, offsets: number[], options: FetchOptions = {}) {
-  const { maxWaitMs = 0, minBytes = 1, maxBytes = 1 << 20, partitionMaxBytes = 1 << 20 } = options;
+  const { maxWaitMs = 0, minBytes = 1, maxBytes = 1 << 20, partitionMaxBytes = 1 << 20, topicId } = options;
   const partitions = offsets.map((fetchOffset, partition) => ({ partition, fetchOffset, partitionMaxBytes }));
-  return { maxWaitMs, minBytes, maxBytes, sessionEpoch: -1, topics: [{ topic, partitions }] };
+  return {
+    maxWaitMs,
+    minBytes,
+    maxBytes,
+    sessionEpoch: -1,
+    topics: [{ topic, ...(topicId && { topicId }), partitions }],
+  };
 }
 
 export type FetchOutcome = ResponseOf<typeof fetch>['responses'][number]['partitions'][number];

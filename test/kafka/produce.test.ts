@@ -17,6 +17,19 @@ test('a batch is appended as it is, and answered with its offset, in every versi
   expect(kafka.status().produced.records).toBe(20);
 });
 
+test('from version 13 on topics go by id, and an unknown one is told as such', async () => {
+  const { log, connect } = await openDoor();
+  const { id } = await log.createTopic('readings');
+  const client = await connect();
+  for (const topicId of [id, Buffer.alloc(16, 7)]) {
+    const topicData = [{ topicId, partitionData: [{ index: 0, records: batchOf(['a']) }] }];
+    const { responses } = await client.ask(produce, 13, { acks: -1, timeoutMs: 1, topicData });
+    expect(responses[0]!.topicId).toEqual(topicId);
+    expect(responses[0]!.partitionResponses[0]!.errorCode).toBe(topicId === id ? 0 : KafkaError.UNKNOWN_TOPIC_ID);
+  }
+  expect(log.partition('readings').batches).toHaveLength(1);
+});
+
 test('versions 0 to 2 are answered with an error that these versions can read', async () => {
   const { log, connect } = await openDoor();
   await log.createTopic('readings');

@@ -1,19 +1,21 @@
 // Produce. Versions 0 to 2 carried the old message sets of magic 0 and 1; they are described because they are advertised
-// (see kafka/handlers/18-api-versions.ts) and a client that sends one must be able to read the refusal.
+// (see kafka/handlers/00-produce.ts) and a client that sends one must be able to read the refusal. From version 13 on topics go
+// by their ids.
 
-import { array, defineApi, int16, int32, int64, records, string, tagged } from './schema.ts';
+import { array, defineApi, int16, int32, int64, records, string, tagged, uuid, ZERO_UUID } from './schema.ts';
 
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  versions: '0-12',
+  versions: '0-13',
   flexibleFrom: 9,
   request: {
     transactionalId: string({ versions: '3+', nullable: '3+', default: null }),
     acks: int16(),
     timeoutMs: int32(),
     topicData: array({
-      name: string(),
+      name: string({ versions: '0-12', default: '' }),
+      topicId: uuid({ versions: '13+', default: ZERO_UUID }),
       partitionData: array({
         index: int32(),
         records: records({ nullable: '0+' }),
@@ -22,7 +24,8 @@ export const produce = defineApi({
   },
   response: {
     responses: array({
-      name: string(),
+      name: string({ versions: '0-12', default: '' }),
+      topicId: uuid({ versions: '13+', default: ZERO_UUID }),
       partitionResponses: array({
         index: int32(),
         errorCode: int16(),

@@ -12,10 +12,13 @@ export const EARLIEST_LOCAL_TIMESTAMP = -4;
 /** Of the last record in tiered storage; version 9 and later. */
 export const LATEST_TIERED_TIMESTAMP = -5;
 
+/** Of the first record that waits for tiered storage; version 11 and later. */
+export const EARLIEST_PENDING_TIMESTAMP = -6;
+
 export const listOffsets = defineApi({
   key: 2,
   name: 'ListOffsets',
-  versions: '1-9',
+  versions: '1-11',
   flexibleFrom: 6,
   request: {
     replicaId: int32({ default: -1 }),
@@ -28,6 +31,7 @@ export const listOffsets = defineApi({
         timestamp: int64(),
       }),
     }),
+    timeoutMs: int32({ versions: '10+', default: 0 }),
   },
   response: {
     throttleTimeMs: int32({ versions: '2+', default: 0 }),

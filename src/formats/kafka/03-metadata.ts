@@ -8,7 +8,7 @@ export const OPERATIONS_NOT_ASKED = -0x80000000;
 export const metadata = defineApi({
   key: 3,
   name: 'Metadata',
-  versions: '0-12',
+  versions: '0-13',
   flexibleFrom: 9,
   request: {
     topics: array(
@@ -46,5 +46,6 @@ export const metadata = defineApi({
       topicAuthorizedOperations: int32({ versions: '8+', default: OPERATIONS_NOT_ASKED }),
     }),
     clusterAuthorizedOperations: int32({ versions: '8-10', default: OPERATIONS_NOT_ASKED }),
+    errorCode: int16({ versions: '13+', default: 0 }),
   },
 });

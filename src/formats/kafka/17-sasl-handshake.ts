@@ -6,7 +6,7 @@ import { defineApi, int16, list, string } from './schema.ts';
 export const saslHandshake = defineApi({
   key: 17,
   name: 'SaslHandshake',
-  versions: '1',
+  versions: '0-1',
   request: {
     mechanism: string(),
   },

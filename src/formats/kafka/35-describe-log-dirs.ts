@@ -5,7 +5,7 @@ import { array, boolean, defineApi, int16, int32, int64, list, string } from './
 export const describeLogDirs = defineApi({
   key: 35,
   name: 'DescribeLogDirs',
-  versions: '1-4',
+  versions: '1-5',
   flexibleFrom: 2,
   request: {
     /** Null: all. */
@@ -28,6 +28,7 @@ export const describeLogDirs = defineApi({
       }),
       totalBytes: int64({ versions: '4+', default: -1 }),
       usableBytes: int64({ versions: '4+', default: -1 }),
+      isCordoned: boolean({ versions: '5+', default: false }),
     }),
   },
 });

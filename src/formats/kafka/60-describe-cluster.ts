@@ -8,11 +8,12 @@ export const BROKER_ENDPOINTS = 1;
 export const describeCluster = defineApi({
   key: 60,
   name: 'DescribeCluster',
-  versions: '0-1',
+  versions: '0-2',
   flexibleFrom: 0,
   request: {
     includeClusterAuthorizedOperations: boolean({ default: false }),
     endpointType: int8({ versions: '1+', default: BROKER_ENDPOINTS }),
+    includeFencedBrokers: boolean({ versions: '2+', default: false }),
   },
   response: {
     throttleTimeMs: int32({ default: 0 }),
@@ -26,6 +27,7 @@ export const describeCluster = defineApi({
       host: string(),
       port: int32(),
       rack: string({ nullable: '0+', default: null }),
+      isFenced: boolean({ versions: '2+', default: false }),
     }),
     clusterAuthorizedOperations: int32({ default: OPERATIONS_NOT_ASKED }),
   },

@@ -5,7 +5,7 @@
 //   records  varint length+1               int32 length
 //   array    varint count+1, elements      int32 count, elements
 //   null     0                             -1
-//   struct   fields, tagged fields         fields
+//   struct   fields, tagged fields         fields            (one that may be null: int8 1, or -1, before it)
 //   tagged fields: varint count, then for each: varint tag, varint size, `size` bytes
 //
 // Decoding gives views of the message for ids and records. It throws FORMAT_TRUNCATED and FORMAT_CORRUPT only,
@@ -177,13 +177,15 @@ function fieldCodec(field: Field, version: number, isFlexible: boolean): Codec {
       return arrayCodec(structCodec(field.fields, version, isFlexible), isFlexible, isNullable);
     case 'struct':
       assert(field.fields !== undefined);
-      return structCodec(field.fields, version, isFlexible);
+      return isNullable
+        ? nullableCodec(structCodec(field.fields, version, isFlexible))
+        : structCodec(field.fields, version, isFlexible);
     default:
       return PLAIN[field.kind];
   }
 }
 
-type PlainKind = 'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'uuid';
+type PlainKind = 'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'float64' | 'uuid';
 
 const PLAIN: Record<PlainKind, Codec> = {
   boolean: {
@@ -195,8 +197,24 @@ const PLAIN: Record<PlainKind, Codec> = {
   int16: { bytesMin: 2, read: (reader) => reader.int16(), write: (writer, value) => writer.int16(value as number) },
   int32: { bytesMin: 4, read: (reader) => reader.int32(), write: (writer, value) => writer.int32(value as number) },
   int64: { bytesMin: 8, read: (reader) => reader.int64(), write: (writer, value) => writer.int64(value as number) },
+  float64: {
+    bytesMin: 8,
+    read: (reader) => reader.float64(),
+    write: (writer, value) => writer.float64(value as number),
+  },
   uuid: { bytesMin: 16, read: (reader) => reader.bytes(ZERO_UUID.length), write: writeUuid },
 };
+
+function nullableCodec(struct: Codec): Codec {
+  return {
+    bytesMin: 1,
+    read: (reader) => (reader.int8() < 0 ? null : struct.read(reader)),
+    write(writer, value) {
+      writer.int8(value === null ? -1 : 1);
+      if (value !== null) struct.write(writer, value);
+    },
+  };
+}
 
 function writeUuid(writer: MessageWriter, value: unknown): void {
   assert((value as Buffer).length === ZERO_UUID.length, 'an id has 16 bytes');

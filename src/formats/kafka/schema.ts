@@ -9,7 +9,18 @@
 //   - In flexible versions strings, arrays and records have compact lengths, and each struct ends with tagged fields.
 
 export type Kind =
-  'boolean' | 'int8' | 'int16' | 'int32' | 'int64' | 'uuid' | 'string' | 'records' | 'list' | 'array' | 'struct';
+  | 'boolean'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'float64'
+  | 'uuid'
+  | 'string'
+  | 'records'
+  | 'list'
+  | 'array'
+  | 'struct';
 
 /** Versions from `min` to `max`, both included. */
 export interface Versions {
@@ -108,6 +119,7 @@ export const int16 = scalar<number>('int16', 0);
 export const int32 = scalar<number>('int32', 0);
 /** A number: what lies beyond 2^53 does not decode, it occurs in no valid message. */
 export const int64 = scalar<number>('int64', 0);
+export const float64 = scalar<number>('float64', 0);
 /** 16 bytes. Decoded: a view of the message. */
 export const uuid = scalar<Buffer>('uuid', ZERO_UUID);
 export const string = scalar<string>('string', '');
@@ -138,6 +150,15 @@ export function array<const F extends Fields, const O extends Options<readonly D
 ): Made<readonly Decoded<F>[], readonly Draft<F>[], O> {
   const field: Field = { ...make('array', [], options), fields };
   return field as Made<readonly Decoded<F>[], readonly Draft<F>[], O>;
+}
+
+/** A struct that may be null: a byte before it says whether it is there. */
+export function nullableStruct<const F extends Fields, const O extends { versions?: string; default: null }>(
+  fields: F,
+  options: O,
+): Made<Decoded<F> | null, Draft<F> | null, O> {
+  const field: Field = { ...make('struct', null, { ...options, nullable: options.versions ?? '0+' }), fields };
+  return field as Made<Decoded<F> | null, Draft<F> | null, O>;
 }
 
 /** A struct in a tagged field; decodes to undefined when it is not there. */

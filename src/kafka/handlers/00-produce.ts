@@ -1,10 +1,10 @@
-// Produce. Served: 3 to 12. Advertised: 0 to 12, because librdkafka before 2.11 takes a broker without version 0 for one
+// Produce. Served: 3 to 13. Advertised: 0 to 13, because librdkafka before 2.11 takes a broker without version 0 for one
 // that can't read compressed batches, and then sends them uncompressed without a word.
 //
 //   0-2  old message sets; each partition is answered UNSUPPORTED_FOR_MESSAGE_FORMAT
 //   3    record batch 2, transactional id     7   zstd            10  current leader in the answer (there is only one)
 //   5    log start in the answer              8   error messages  11-12  transactions by implicit adding, see below
-//   9    flexible
+//   9    flexible                            13  topics by id, UNKNOWN_TOPIC_ID
 //
 // An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
 // append fails then, the connection is closed, as Kafka does. `timeout_ms` is not used: a commit is decided in time or
@@ -15,8 +15,9 @@ import { compressionOf, readBatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { produce } from '../../formats/kafka/00-produce.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import type { Topic } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
-import { defineHandler, HANG_UP, NO_ANSWER, type Call, type Door } from '../handler.ts';
+import { defineHandler, HANG_UP, NO_ANSWER, topicMeant, type Call, type Door } from '../handler.ts';
 
 type Request = RequestOf<typeof produce>;
 type TopicRequest = Request['topicData'][number];
@@ -27,6 +28,8 @@ type PartitionResponse = TopicResponse['partitionResponses'][number];
 const BATCH_VERSION_AT = 16;
 const ZSTD_SINCE = 7;
 const ACKS = [-1, 0, 1];
+const BY_ID_FROM = 13;
+const UNKNOWN_ID: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_ID, errorMessage: null };
 const UNKNOWN: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null };
 const NO_BATCH: KafkaOutcome = {
   errorCode: KafkaError.INVALID_RECORD,
@@ -52,21 +55,29 @@ function refusalOf(request: Request, version: number): KafkaOutcome | undefined 
   return { errorCode: KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errorMessage };
 }
 
-async function appendTopic(topic: TopicRequest, call: Call, refusal: KafkaOutcome | undefined): Promise<TopicResponse> {
+async function appendTopic(
+  wanted: TopicRequest,
+  call: Call,
+  refused: KafkaOutcome | undefined,
+): Promise<TopicResponse> {
+  const { name, topicId, partitionData } = wanted;
+  const isById = call.version >= BY_ID_FROM;
+  const topic = topicMeant(call.door.log, isById, { name, topicId });
+  const refusal = refused ?? (topic === undefined && isById ? UNKNOWN_ID : undefined);
   const partitionResponses =
     refusal === undefined
-      ? await Promise.all(topic.partitionData.map((partition) => appendPartition(topic.name, partition, call)))
-      : topic.partitionData.map(({ index }) => failed(index, refusal));
-  return { name: topic.name, partitionResponses };
+      ? await Promise.all(partitionData.map((partition) => appendPartition(topic, partition, call)))
+      : partitionData.map(({ index }) => failed(index, refusal));
+  return { name, topicId, partitionResponses };
 }
 
 /** Takes the batch to the log before it first waits, so that batches are appended in the order of their requests. */
 async function appendPartition(
-  topic: string,
+  topic: Topic | undefined,
   { index, records }: PartitionRequest,
   { door, version }: Call,
 ): Promise<PartitionResponse> {
-  const partition = door.log.topic(topic)?.partitions[index];
+  const partition = topic?.partitions[index];
   if (partition === undefined) return failed(index, UNKNOWN);
   try {
     if (records === null || records.length === 0) return failed(index, NO_BATCH);

@@ -1,31 +1,39 @@
-// Fetch. Served: 4 to 12.
+// Fetch. Served: 4 to 17.
 //
-//   4   isolation level, last stable offset    9   leader epoch of the client
-//   5   log start                              11  rack
-//   7   sessions                               12  flexible
+//   4   isolation level, last stable offset    12  flexible
+//   5   log start                              13  topics by id, UNKNOWN_TOPIC_ID
+//   7   sessions                               15  replicas say who they are in a tagged field
+//   9   leader epoch of the client             16  where other leaders are (there are none)
+//   11  rack                                   17  directory of a replica
 //
 // Long poll: the answer waits until min_bytes can be read or max_wait_ms is over, woken by commits, not by polling. An
-// error in any partition answers at once. Sessions are never made (the answer says 0, and clients go on with full
-// requests); one that a client believes in is FETCH_SESSION_ID_NOT_FOUND. Each requested partition is in the answer, no
-// other. There are no transactions yet, so the last stable offset is the high watermark. Version 13, by topic id, is
-// left out.
+// error in any partition answers at once.
+//
+// Sessions (KIP-227) are never made: the answer says session 0, and every client goes on with full requests, as it does
+// with a broker whose cache of sessions is full. A session would save a few hundred bytes a poll, and cost memory for each
+// of a hundred consumers that come and go. One that a client believes in is FETCH_SESSION_ID_NOT_FOUND. A full answer
+// has to hold each requested partition and no other, or the Java client throws it away.
+//
+// There are no transactions yet, so the last stable offset is the high watermark.
 
 import { readBatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { fetch } from '../../formats/kafka/01-fetch.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { Log, Partition } from '../../log/log.ts';
+import type { Partition, Topic } from '../../log/log.ts';
 import { outcomeOf } from '../codes.ts';
-import { defineHandler, LEADER_EPOCH, type Call } from '../handler.ts';
+import { defineHandler, LEADER_EPOCH, topicMeant, type Call } from '../handler.ts';
 
 type Request = RequestOf<typeof fetch>;
-type PartitionRequest = Request['topics'][number]['partitions'][number];
+type TopicRequest = Request['topics'][number];
+type PartitionRequest = TopicRequest['partitions'][number];
 type TopicResponse = ResponseDraft<typeof fetch>['responses'][number];
 type PartitionResponse = TopicResponse['partitions'][number];
 
 const SESSION_START = 0;
 const SESSION_END = -1;
 const READ_COMMITTED = 1;
+const BY_ID_FROM = 13;
 const WAIT_MAX_MS = 10 * 60_000;
 
 export const fetchHandler = defineHandler(fetch, answer);
@@ -38,9 +46,10 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
   const deadlineMs = clock.monotonicMs() + Math.min(Math.max(request.maxWaitMs, 0), WAIT_MAX_MS);
   const bytesMin = Math.min(request.minBytes, allowance(request, call));
   for (;;) {
-    const growth = new Growth(call.door.log, request);
-    const pass = new ReadingPass(request, allowance(request, call));
-    const responses = await pass.run(call.door.log);
+    const topics = meant(request, call);
+    const growth = new Growth(topics);
+    const pass = new ReadingPass(request, allowance(request, call), call.version);
+    const responses = await pass.run(topics);
     const leftMs = deadlineMs - clock.monotonicMs();
     if (pass.bytes >= bytesMin || pass.hasErrors || growth.isNothing || leftMs <= 0 || call.signal.aborted) {
       counters.fetched.records += pass.records;
@@ -49,6 +58,19 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
     }
     await growth.wait(bytesMin - pass.bytes, leftMs, call);
   }
+}
+
+interface Meant {
+  wanted: TopicRequest;
+  topic: Topic | undefined;
+}
+
+/** The topics of a request; looked for before each reading, as they come and go while an answer waits. */
+function meant({ topics }: Request, { door, version }: Call): Meant[] {
+  return topics.map((wanted) => {
+    const { topic: name, topicId } = wanted;
+    return { wanted, topic: topicMeant(door.log, version >= BY_ID_FROM, { name, topicId }) };
+  });
 }
 
 /** Bytes of records that the answer may have; a single batch may go beyond. */
@@ -63,27 +85,29 @@ class ReadingPass {
   hasErrors = false;
   private readonly request: Request;
   private readonly bytesMax: number;
+  private readonly version: number;
 
-  constructor(request: Request, bytesMax: number) {
+  constructor(request: Request, bytesMax: number, version: number) {
     this.request = request;
     this.bytesMax = bytesMax;
+    this.version = version;
   }
 
-  async run(log: Log): Promise<TopicResponse[]> {
+  async run(topics: readonly Meant[]): Promise<TopicResponse[]> {
     const responses: TopicResponse[] = [];
-    for (const { topic, partitions: wanted } of this.request.topics) {
+    for (const { wanted, topic } of topics) {
       const partitions: PartitionResponse[] = [];
-      for (const each of wanted) partitions.push(await this.readPartition(log.topic(topic)?.partitions, each));
-      responses.push({ topic, partitions });
+      for (const each of wanted.partitions) partitions.push(await this.readPartition(topic, each));
+      responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions });
     }
     return responses;
   }
 
-  private async readPartition(
-    partitions: readonly Partition[] | undefined,
-    wanted: PartitionRequest,
-  ): Promise<PartitionResponse> {
-    const partition = partitions?.[wanted.partition];
+  private async readPartition(topic: Topic | undefined, wanted: PartitionRequest): Promise<PartitionResponse> {
+    if (topic === undefined && this.version >= BY_ID_FROM) {
+      return this.failed(wanted, KafkaError.UNKNOWN_TOPIC_ID, undefined);
+    }
+    const partition = topic?.partitions[wanted.partition];
     if (partition === undefined) return this.failed(wanted, KafkaError.UNKNOWN_TOPIC_OR_PARTITION, undefined);
     if (wanted.currentLeaderEpoch > LEADER_EPOCH) {
       return this.failed(wanted, KafkaError.UNKNOWN_LEADER_EPOCH, partition);
@@ -143,11 +167,10 @@ class Growth {
   private readonly partitions = new Set<Partition>();
   private readonly startBytes: number;
 
-  constructor(log: Log, request: Request) {
-    for (const { topic, partitions } of request.topics) {
-      const known = log.topic(topic)?.partitions;
-      for (const { partition } of partitions) {
-        const found = known?.[partition];
+  constructor(topics: readonly Meant[]) {
+    for (const { wanted, topic } of topics) {
+      for (const { partition } of wanted.partitions) {
+        const found = topic?.partitions[partition];
         if (found !== undefined) this.partitions.add(found);
       }
     }

@@ -1,7 +1,11 @@
-// ListOffsets. Served: 1 to 9.
+// ListOffsets. Served: 1 to 11.
 //
-//   1  one offset for a time   4  leader epoch   7  max timestamp (-3)      9  latest tiered (-5: there is none)
-//   2  isolation level         6  flexible       8  earliest local (-4: the same as earliest)
+//   1  one offset for a time   6  flexible                                    9   latest tiered (-5: there is none)
+//   2  isolation level         7  max timestamp (-3)                          10  how long it may take (at once)
+//   4  leader epoch            8  earliest local (-4: the same as earliest)   11  earliest pending (-6: there is none)
+//
+// A place that the version does not know yet is UNSUPPORTED_VERSION for that partition, one that is asked for twice
+// INVALID_REQUEST, as in Kafka.
 //
 // The record with the largest timestamp is found by halving over the log's search by time, which answers "none" for
 // every time beyond it: some fifty index lookups for a question that only people ask.
@@ -9,6 +13,7 @@
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import {
   EARLIEST_LOCAL_TIMESTAMP,
+  EARLIEST_PENDING_TIMESTAMP,
   EARLIEST_TIMESTAMP,
   LATEST_TIERED_TIMESTAMP,
   LATEST_TIMESTAMP,
@@ -32,16 +37,38 @@ interface Found {
 
 const NOT_FOUND: Found = { offset: -1, timestampMs: -1 };
 
+/** The first version that knows the place, for what is not a time. */
+const KNOWN_SINCE: ReadonlyMap<number, number> = new Map([
+  [LATEST_TIMESTAMP, 0],
+  [EARLIEST_TIMESTAMP, 0],
+  [MAX_TIMESTAMP, 7],
+  [EARLIEST_LOCAL_TIMESTAMP, 8],
+  [LATEST_TIERED_TIMESTAMP, 9],
+  [EARLIEST_PENDING_TIMESTAMP, 11],
+]);
+
 export const listOffsetsHandler = defineHandler(listOffsets, answer);
 
-async function answer(request: Request, { door }: Call): Promise<ResponseDraft<typeof listOffsets>> {
+async function answer(request: Request, { door, version }: Call): Promise<ResponseDraft<typeof listOffsets>> {
   const topics: TopicResponse[] = [];
   for (const { name, partitions: wanted } of request.topics) {
     const partitions: PartitionResponse[] = [];
-    for (const each of wanted) partitions.push(await findPartition(door.log.topic(name)?.partitions, each));
+    const counts = Map.groupBy(wanted, ({ partitionIndex }) => partitionIndex);
+    for (const each of wanted) {
+      const { partitionIndex } = each;
+      const isTwice = counts.get(partitionIndex)!.length > 1;
+      const errorCode = isTwice ? KafkaError.INVALID_REQUEST : refusalOf(each.timestamp, version);
+      if (errorCode === undefined) partitions.push(await findPartition(door.log.topic(name)?.partitions, each));
+      else partitions.push({ partitionIndex, errorCode });
+    }
     topics.push({ name, partitions });
   }
   return { topics };
+}
+
+function refusalOf(timestamp: number, version: number): number | undefined {
+  const isKnown = timestamp >= 0 || version >= (KNOWN_SINCE.get(timestamp) ?? Infinity);
+  return isKnown ? undefined : KafkaError.UNSUPPORTED_VERSION;
 }
 
 async function findPartition(
@@ -69,11 +96,12 @@ async function find(partition: Partition, timestamp: number): Promise<Found | un
     case EARLIEST_LOCAL_TIMESTAMP:
       return { offset: partition.logStart, timestampMs: -1 };
     case LATEST_TIERED_TIMESTAMP:
+    case EARLIEST_PENDING_TIMESTAMP:
       return NOT_FOUND;
     case MAX_TIMESTAMP:
       return findLargest(partition);
     default:
-      return partition.offsetAtTime(Math.max(timestamp, 0));
+      return partition.offsetAtTime(timestamp);
   }
 }
 

@@ -1,8 +1,9 @@
-// Metadata. Served: 0 to 12.
+// Metadata. Served: 0 to 13.
 //
 //   0  an empty list asks for all topics   2  cluster id            7  leader epoch            10  topic ids
 //   1  a null list does; controller, rack  4  whether to make them  8  authorized operations   11  ...not the cluster's
 //   5  offline replicas                    9  flexible              12  topics by id alone
+//   13 an error for the whole: it is what sends a client back to its bootstrap servers, and never happens here
 //
 // One node is broker, controller, leader of everything and its only replica. A topic that a client may make is there
 // before the answer leaves, so that its first Produce finds it. Authorized operations are never told.
@@ -37,7 +38,7 @@ function answer(request: Request, call: Call): ResponseDraft<typeof metadata> {
 function find({ name, topicId }: TopicRequest, mayMake: boolean, { door, version }: Call): TopicResponse {
   const { log, limits, nodeId } = door;
   if (name === null) {
-    const topic = log.topics().find((each) => each.id.equals(topicId));
+    const topic = log.topicById(topicId);
     if (topic !== undefined) return describe(topic, nodeId);
     return missing(version < 12 ? '' : null, topicId, KafkaError.UNKNOWN_TOPIC_ID);
   }
@@ -52,7 +53,8 @@ function find({ name, topicId }: TopicRequest, mayMake: boolean, { door, version
   }
 }
 
-function describe(topic: Topic, nodeId: number): TopicResponse {
+/** One topic as Metadata and DescribeTopicPartitions tell it. */
+export function describe(topic: Topic, nodeId: number): TopicResponse {
   return {
     errorCode: KafkaError.NONE,
     name: topic.name,

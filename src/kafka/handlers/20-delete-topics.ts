@@ -23,7 +23,7 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
 
 async function deleteOne({ name, topicId }: TopicRequest, { door }: Call): Promise<TopicResponse> {
   const { log } = door;
-  const topic = name === null ? log.topics().find(({ id }) => id.equals(topicId)) : log.topic(name);
+  const topic = name === null ? log.topicById(topicId) : log.topic(name);
   if (topic === undefined) {
     const errorCode = name === null ? KafkaError.UNKNOWN_TOPIC_ID : KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
     return { name, topicId, errorCode };

@@ -1,6 +1,7 @@
-// DescribeLogDirs. Served: 1 to 4.
+// DescribeLogDirs. Served: 1 to 5.
 //
 //   2  flexible   3  an error for the whole   4  bytes in all and what is left
+//   5  whether new partitions go elsewhere (there is no elsewhere)
 //
 // One directory under a name of its own: where it lies is nobody's business here. Its size is the budget of the data folder,
 // and what is left of it can be written before the oldest records go.

@@ -1,6 +1,6 @@
-// DescribeCluster. Served: 0 to 1.
+// DescribeCluster. Served: 0 to 2.
 //
-//   1  endpoint type: brokers only, there are no separate controllers
+//   1  endpoint type: brokers only, there are no separate controllers   2  fenced brokers (there are none)
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { BROKER_ENDPOINTS, describeCluster } from '../../formats/kafka/60-describe-cluster.ts';

@@ -31,9 +31,13 @@ import { createPartitions } from '../../../src/formats/kafka/37-create-partition
 import { deleteGroups } from '../../../src/formats/kafka/42-delete-groups.ts';
 import { incrementalAlterConfigs } from '../../../src/formats/kafka/44-incremental-alter-configs.ts';
 import { listPartitionReassignments } from '../../../src/formats/kafka/46-list-partition-reassignments.ts';
+import { describeClientQuotas } from '../../../src/formats/kafka/48-describe-client-quotas.ts';
+import { describeUserScramCredentials } from '../../../src/formats/kafka/50-describe-user-scram-credentials.ts';
 import { offsetDelete } from '../../../src/formats/kafka/47-offset-delete.ts';
 import { describeCluster } from '../../../src/formats/kafka/60-describe-cluster.ts';
 import { describeProducers } from '../../../src/formats/kafka/61-describe-producers.ts';
+import { listConfigResources } from '../../../src/formats/kafka/74-list-config-resources.ts';
+import { describeTopicPartitions } from '../../../src/formats/kafka/75-describe-topic-partitions.ts';
 import type { Api } from '../../../src/formats/kafka/schema.ts';
 
 const APIS: readonly Api[] = [
@@ -69,8 +73,12 @@ const APIS: readonly Api[] = [
   incrementalAlterConfigs,
   listPartitionReassignments,
   offsetDelete,
+  describeClientQuotas,
+  describeUserScramCredentials,
   describeCluster,
   describeProducers,
+  listConfigResources,
+  describeTopicPartitions,
 ];
 
 const BY_KEY: ReadonlyMap<number, Api> = new Map(APIS.map((api) => [api.key, api]));

@@ -29,7 +29,8 @@ public class Messages {
         "ListGroups", "OffsetForLeaderEpoch", "DeleteGroups", "OffsetDelete",
         "SaslHandshake", "SaslAuthenticate",
         "DescribeAcls", "CreateAcls", "DeleteAcls", "AlterConfigs", "DescribeLogDirs", "CreatePartitions",
-        "IncrementalAlterConfigs", "ListPartitionReassignments"
+        "IncrementalAlterConfigs", "ListPartitionReassignments", "DescribeClientQuotas",
+        "DescribeUserScramCredentials", "ListConfigResources", "DescribeTopicPartitions"
     };
     private static int count;
 
@@ -66,12 +67,12 @@ public class Messages {
 
     /** Fill 0 gives small values, two elements, no nulls; fill 1 nulls where allowed, else one element. */
     private static Object value(Type type, int fill) {
+        if (fill == 1 && type.isNullable()) return null;
         if (type instanceof Schema schema) {
             Struct struct = new Struct(schema);
             for (BoundField field : schema.fields()) struct.set(field, value(field.def.type, fill));
             return struct;
         }
-        if (fill == 1 && type.isNullable()) return null;
         if (type.isArray()) {
             Object[] elements = new Object[2 - fill];
             for (int i = 0; i < elements.length; i++) elements[i] = value(type.arrayElementType().get(), fill);
@@ -86,6 +87,7 @@ public class Messages {
             case "UINT16" -> count;
             case "INT32" -> fill == 0 ? count + 70000 : -count;
             case "INT64" -> fill == 0 ? count + 1L * (1L << 40) : -count;
+            case "FLOAT64" -> count + 0.5;
             case "UUID" -> new Uuid(count, fill);
             case "STRING", "COMPACT_STRING", "NULLABLE_STRING", "COMPACT_NULLABLE_STRING" ->
                 fill == 0 ? "s\u00e9" + count : "";

@@ -23,6 +23,7 @@ export type Code =
   | 'RECORD_INVALID' // A batch that breaks a rule of the log (count, control bit, two batches, and so on).
   | 'SEQUENCE_OUT_OF_ORDER' // Idempotent producer: Kafka's error 45.
   | 'PRODUCER_FENCED' // Idempotent producer: Kafka's error 47.
+  | 'TRANSACTION_STATE' // A batch that does not fit the transaction that its producer has, or has not, open here.
   // Serial ports.
   | 'PORT_MISSING' // There is no such port, or its device is not plugged in.
   | 'PORT_REFUSED' // It is there, and is in use, shut, or not what was asked for.

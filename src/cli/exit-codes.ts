@@ -34,6 +34,7 @@ const EXIT_OF: Record<Code, number> = {
   RECORD_INVALID: EXIT.failed,
   SEQUENCE_OUT_OF_ORDER: EXIT.failed,
   PRODUCER_FENCED: EXIT.failed,
+  TRANSACTION_STATE: EXIT.failed,
   PORT_MISSING: EXIT.notFound,
   PORT_REFUSED: EXIT.tryLater,
   CONFIG_INVALID: EXIT.badConfig,

@@ -22,6 +22,7 @@ const KAFKA_ERROR_OF: Record<Code, number> = {
   RECORD_INVALID: KafkaError.INVALID_RECORD,
   SEQUENCE_OUT_OF_ORDER: KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
   PRODUCER_FENCED: KafkaError.INVALID_PRODUCER_EPOCH,
+  TRANSACTION_STATE: KafkaError.INVALID_TXN_STATE,
   // These belong to people and other doors; no handler meets them.
   CONFIG_INVALID: KafkaError.UNKNOWN_SERVER_ERROR,
   PORT_MISSING: KafkaError.UNKNOWN_SERVER_ERROR,
@@ -42,6 +43,7 @@ const CLIENTS_OWN: ReadonlySet<Code> = new Set<Code>([
   'RECORD_INVALID',
   'SEQUENCE_OUT_OF_ORDER',
   'PRODUCER_FENCED',
+  'TRANSACTION_STATE',
 ]);
 
 const MESSAGE_LENGTH_MAX = 400;

@@ -16,10 +16,13 @@ import type { Durability } from './durability.ts';
 import type { Commit } from './log.ts';
 import { FREE_BYTES, FULL_BYTES, Rest } from './rest.ts';
 
+/** Adds a mark to the commit that starts. */
+export type SetMark = (key: string, value: Buffer) => void;
+
 /** Something that waits in a commit. */
 export interface CommitItem {
   /** Gives offsets and bytes when the commit starts; undefined when nothing has to be written (a duplicate, an error). */
-  take(): BatchWrite | undefined;
+  take(setMark: SetMark): BatchWrite | undefined;
   /** Called after the sync, before the commit's callbacks. */
   committed(): void;
   /** Called when the log was closed before the commit got through. */
@@ -53,6 +56,8 @@ export interface CommitCounters {
 export interface Commits {
   /** The commit that is being gathered, with `item` in it. `bytes` are what the item holds at present. Throws LOG_CLOSED, LOG_FULL. */
   join(item: CommitItem, bytes: number, durability?: Durability): Commit;
+  /** The same, and never refused for want of room: for what lets others go. Throws LOG_CLOSED. */
+  joinAnyway(item: CommitItem, bytes: number): Commit;
   /** Never refused for want of room, as its record was taken already; whoever sets marks bounds them. Throws LOG_CLOSED. */
   mark(key: string, value: Buffer | null, durability?: Durability): Commit;
   /** Holds commits back until `work` is done: a definition that their records need. */
@@ -237,7 +242,7 @@ export function createCommits(needs: CommitsNeeds): Commits {
   async function write(commit: GroupCommit): Promise<HeadwaterError | undefined> {
     const batches: BatchWrite[] = [];
     for (const item of commit.items) {
-      const batch = item.take();
+      const batch = item.take((key, value) => commit.marks.set(key, value));
       if (batch !== undefined) batches.push(batch);
     }
     // Duplicates and refused batches leave nothing to write.
@@ -281,6 +286,10 @@ export function createCommits(needs: CommitsNeeds): Commits {
         `${waitingBytes} bytes wait for their commit: try again when the card has caught up`,
       );
     }
+    return joinAnyway(item, bytes, durability);
+  }
+
+  function joinAnyway(item: CommitItem, bytes: number, durability: Durability = 'synced'): Commit {
     const commit = joined(bytes, durability);
     commit.items.push(item);
     return commit;
@@ -298,6 +307,7 @@ export function createCommits(needs: CommitsNeeds): Commits {
 
   return {
     join,
+    joinAnyway,
     mark(key, value, durability = 'synced') {
       const commit = joined(key.length + (value?.length ?? 0), durability);
       commit.marks.set(key, value);

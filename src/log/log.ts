@@ -4,7 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { HeadwaterError } from '../errors.ts';
-import { checkBatch, readBatchHeader } from '../formats/batch.ts';
+import { checkBatch, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
+import type { Marker } from '../formats/marker.ts';
 import type { Metric } from '../metrics.ts';
 import type { Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
@@ -18,6 +19,7 @@ import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
 import { openRetention } from './retention.ts';
+import { ABORTED, restoreStability, type AbortedTransaction } from './stability.ts';
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
 import { openTopicRows } from './topics.ts';
@@ -36,9 +38,10 @@ export interface Commit {
 }
 
 export type { LogGap, Losses } from './gaps.ts';
+export type { AbortedTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
-export { BATCH_BYTES_MAX } from './partition.ts';
+export { BATCH_BYTES_MAX } from './joining.ts';
 export { DEFAULT_SETTINGS } from './topics.ts';
 
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
@@ -75,6 +78,11 @@ export interface Partition {
   readonly logStart: number;
   /** Offset after the last synced record: what can be read ends here. */
   readonly highWatermark: number;
+  /**
+   * Readers of committed records end here: where the oldest open transaction begins, or at the high watermark when none
+   * is open. Never falls.
+   */
+  readonly lastStableOffset: number;
   /** Above the high watermark where the card has lost what was last: the next record has this offset at least. */
   readonly resumeOffset: number;
   /** Bytes of the batches from logStart to highWatermark, as stored. */
@@ -82,10 +90,18 @@ export interface Partition {
 
   /**
    * Appends one batch as a Kafka client sent it. On return it is on the card, or what the topic's durability says. Throws RECORD_INVALID, FORMAT_CORRUPT,
-   * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, LOG_FULL, STORE_UNAVAILABLE: then nothing was kept.
-   * The batch belongs to the log from the call on (its base offset is stamped in place).
+   * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, TRANSACTION_STATE, LOG_FULL, STORE_UNAVAILABLE: then nothing
+   * was kept. The batch belongs to the log from the call on (its base offset is stamped in place). `isRegistered`: the
+   * coordinator knows that this partition belongs to the producer's transaction; a transactional batch without it is
+   * refused, as nobody would ever end what it begins.
    */
-  append(batch: Buffer): Promise<AppendResult>;
+  append(batch: Buffer, isRegistered?: boolean): Promise<AppendResult>;
+
+  /**
+   * Joins the marker of a transaction's end to the commit that is being gathered, behind all that was appended before.
+   * Never refused for want of room. Throws LOG_CLOSED, TOPIC_UNKNOWN.
+   */
+  endTransaction(marker: Marker): Commit;
 
   /** Joins `source` to the commit that is being gathered. Tell the commit as it grows. Throws LOG_CLOSED, LOG_FULL. */
   gather(source: BatchSource): Commit;
@@ -96,10 +112,22 @@ export interface Partition {
    */
   read(offset: number, bytesMax: number): Promise<Buffer[]>;
 
+  /** As `read`, up to the last stable offset. What is there may have been aborted, see `isData`. */
+  readStable(offset: number, bytesMax: number): Promise<Buffer[]>;
+
+  /**
+   * False for a stable batch that is none of the records that count: it was aborted, or is the marker of a transaction.
+   * Every reader but Kafka's clients, who are told what was aborted, skips it.
+   */
+  isData(header: BatchHeader): boolean;
+
+  /** Transactions that were aborted and have something from `from` up to, not including, `to`. */
+  abortedBetween(from: number, to: number): AbortedTransaction[];
+
   /** Offset and timestamp of the first record with that timestamp or a later one; undefined if there is none. */
   offsetAtTime(timestampMs: number): Promise<{ offset: number; timestampMs: number } | undefined>;
 
-  /** Resolves when the high watermark is above `offset`, or `signal` aborts. */
+  /** Resolves when the last stable offset is above `offset`, or `signal` aborts. */
   waitBeyond(offset: number, signal?: AbortSignal): Promise<void>;
 
   /** Calls `listener` after each commit that added to this partition. Returns the way to stop it. */
@@ -115,8 +143,13 @@ export interface Partition {
 export interface ProducerState {
   producerId: number;
   producerEpoch: number;
+  /** -1 when nothing but a marker was written in its epoch. */
   lastSequence: number;
   lastTimestampMs: number;
+  /** -1 before the first marker. */
+  coordinatorEpoch: number;
+  /** First offset of its open transaction, or -1. */
+  transactionStart: number;
 }
 
 /** How far an owner (a mirror) has come in a partition. `state` is the owner's own JSON. */
@@ -296,15 +329,17 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     makePartition: (topic, index, number) => new LogPartition(shared, topic, index, number),
     holdFor: commits.holdFor,
     onRemoved(partitions) {
-      for (const { number } of partitions) {
+      for (const { number, stability } of partitions) {
         producers.forget(number);
         tail.forget(number);
+        forgetMarks(stability.keys());
       }
     },
     trace,
   });
   isHurried = topics.hasImmediate;
   await placeEnds(store, topics.partitions, lostTail);
+  forgetMarks(restoreStability(topics.partitions.values(), producers, store.marks(ABORTED)));
   await topics.configure();
 
   const { tellsGaps = true } = needs;
@@ -320,10 +355,16 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
     async afterRun() {
       producers.expire(clock.monotonicMs());
+      for (const { stability, logStart } of topics.partitions.values()) forgetMarks(stability.prune(logStart));
       await gaps.prune();
       gaps.tellSoon();
     },
   });
+
+  function forgetMarks(keys: readonly string[]): void {
+    // A log that closes meanwhile finds them at the next start.
+    for (const key of keys) commits.mark(key, null).whenDone(() => undefined);
+  }
 
   async function deleteTopic(name: string): Promise<void> {
     const partitions = topics.get(name)?.partitions ?? [];

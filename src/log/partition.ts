@@ -4,7 +4,6 @@
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import {
-  checkBatch,
   decodeRecords,
   isControl,
   isTransactional,
@@ -12,12 +11,15 @@ import {
   stampOffset,
   type BatchHeader,
 } from '../formats/batch.ts';
+import { COORDINATOR_EPOCH, type Marker } from '../formats/marker.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
 import { isCompacted } from './cleanup.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { Durability } from './durability.ts';
+import { Acknowledged, checkClientBatch, ClientBatch, GatheredBatch, MarkerBatch } from './joining.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
 import type { Producers } from './producers.ts';
+import { Stability, type AbortedTransaction } from './stability.ts';
 import type { Tail } from './tail.ts';
 import { startKey } from './topics.ts';
 
@@ -33,8 +35,6 @@ export interface PartitionNeeds {
   onLost(topic: string, records: number): void;
 }
 
-// Kafka's default for max.message.bytes: a mirror's upstream takes no more.
-export const BATCH_BYTES_MAX = 1024 * 1024 + 12;
 const SCAN_BYTES = 1024 * 1024;
 // One node without elections: the epoch of its leadership never changes.
 const LEADER_EPOCH = 0;
@@ -52,6 +52,7 @@ export class LogPartition implements Partition {
   highWatermark = 0;
   resumeOffset = 0;
   bytes = 0;
+  readonly stability: Stability;
   readonly #needs: PartitionNeeds;
   readonly #listeners = new Set<() => void>();
   // Ahead of the high watermark while a commit is in flight.
@@ -65,6 +66,11 @@ export class LogPartition implements Partition {
     this.topic = topic;
     this.index = index;
     this.number = number;
+    this.stability = new Stability(number);
+  }
+
+  get lastStableOffset(): number {
+    return Math.max(this.logStart, Math.min(this.highWatermark, this.stability.firstOpen));
   }
 
   /** At the start: nothing below `logStart` can be read, and offsets go on from there at least. */
@@ -96,8 +102,8 @@ export class LogPartition implements Partition {
     this.#tellListeners();
   }
 
-  async append(batch: Buffer): Promise<AppendResult> {
-    const header = checkClientBatch(batch, isCompacted(this.topic.settings));
+  async append(batch: Buffer, isRegistered = false): Promise<AppendResult> {
+    const header = checkClientBatch(batch, isCompacted(this.topic.settings), isRegistered);
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
     const { durability } = this.topic.settings;
@@ -115,6 +121,13 @@ export class LogPartition implements Partition {
     const { durability } = this.topic.settings;
     const commit = this.#join(new GatheredBatch(this, source), 0, durability);
     return durability === 'relaxed' ? new Acknowledged(commit) : commit;
+  }
+
+  endTransaction(marker: Marker): Commit {
+    if (this.#isRemoved) throw this.#removed();
+    const { clock, commits } = this.#needs;
+    const item = new MarkerBatch(this, marker, clock.wallMs());
+    return commits.joinAnyway(item, item.bytes);
   }
 
   #join(item: CommitItem, bytes: number, durability: Durability): Commit {
@@ -139,6 +152,11 @@ export class LogPartition implements Partition {
     return { partition: this.number, firstOffset, lastOffset, maxTimestampMs: header.maxTimestampMs, value: batch };
   }
 
+  /** First offset of the producer's transaction that is open here, what is in flight included. */
+  transactionStart(producerId: number): number | undefined {
+    return this.#needs.producers.transactionStart(this.number, producerId);
+  }
+
   /** Where this batch was appended before, if its producer has sent it before. */
   duplicateOf(header: BatchHeader): number | undefined {
     return header.producerId < 0 ? undefined : this.#needs.producers.check(this.number, header);
@@ -157,20 +175,39 @@ export class LogPartition implements Partition {
     this.#tellListeners();
   }
 
-  async read(offset: number, bytesMax: number): Promise<Buffer[]> {
+  read(offset: number, bytesMax: number): Promise<Buffer[]> {
+    return this.#readUpTo(this.highWatermark, offset, bytesMax);
+  }
+
+  readStable(offset: number, bytesMax: number): Promise<Buffer[]> {
+    return this.#readUpTo(this.lastStableOffset, offset, bytesMax);
+  }
+
+  isData(header: BatchHeader): boolean {
+    if (isControl(header)) return false;
+    return !isTransactional(header) || !this.stability.isAborted(header.producerId, header.baseOffset);
+  }
+
+  abortedBetween(from: number, to: number): AbortedTransaction[] {
+    return this.stability.abortedBetween(from, to);
+  }
+
+  async #readUpTo(end: number, offset: number, bytesMax: number): Promise<Buffer[]> {
     this.#checkReadable(offset);
-    if (offset >= this.highWatermark) return [];
+    if (offset >= end) return [];
     const { tail, store, read } = this.#needs;
     let batches = tail.read(this.number, offset, bytesMax);
     if (batches === undefined) {
-      const end = this.highWatermark;
       const stored = await store.read(this.number, offset, bytesMax).catch((error: unknown) => {
         // Retention may have removed the segment while it was opened.
         this.#checkReadable(offset);
         throw error;
       });
-      // LevelDB shows what is written and not yet synced: that is not ours to give.
-      batches = stored.filter((batch) => readBatchHeader(batch).baseOffset < end);
+      batches = stored;
+    }
+    // LevelDB also shows what is written and not yet synced: that is not ours to give.
+    if (batches.length > 0 && !endsBefore(batches.at(-1)!, end)) {
+      batches = batches.filter((batch) => readBatchHeader(batch).baseOffset < end);
     }
     for (const batch of batches) read.bytes += batch.length;
     return batches;
@@ -224,10 +261,10 @@ export class LogPartition implements Partition {
   }
 
   waitBeyond(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.highWatermark > offset || this.#isRemoved || signal?.aborted === true) return Promise.resolve();
+    if (this.lastStableOffset > offset || this.#isRemoved || signal?.aborted === true) return Promise.resolve();
     return new Promise((resolve) => {
       const stop = this.onGrowth(() => {
-        if (this.highWatermark > offset || this.#isRemoved) done();
+        if (this.lastStableOffset > offset || this.#isRemoved) done();
       });
       function done(): void {
         stop();
@@ -279,139 +316,14 @@ export class LogPartition implements Partition {
     return this.#needs.producers.of(this.number).map((each) => ({
       producerId: each.producerId,
       producerEpoch: each.producerEpoch,
-      lastSequence: each.batches.at(-1)!.lastSequence,
+      lastSequence: each.batches.at(-1)?.lastSequence ?? -1,
       lastTimestampMs: each.lastTimestampMs,
+      coordinatorEpoch: each.hasMarker ? COORDINATOR_EPOCH : -1,
+      transactionStart: each.transactionStart ?? -1,
     }));
   }
 }
 
-/** What a door waits for where taking is enough: done from the start. */
-class Acknowledged implements Commit {
-  readonly #commit: Commit;
-
-  constructor(commit: Commit) {
-    this.#commit = commit;
-  }
-
-  grow(bytes: number): void {
-    this.#commit.grow(bytes);
-  }
-
-  /** After this turn, so that a door can tell of many at once. */
-  whenDone(callback: (error?: HeadwaterError) => void): void {
-    queueMicrotask(callback);
-  }
-
-  done(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** Records of which somebody waits for the commit, if at all: encoded at the moment it starts. */
-class GatheredBatch implements CommitItem {
-  readonly #partition: LogPartition;
-  readonly #source: BatchSource;
-  #write: BatchWrite | undefined;
-  #recordCount = 0;
-
-  constructor(partition: LogPartition, source: BatchSource) {
-    this.#partition = partition;
-    this.#source = source;
-  }
-
-  take(): BatchWrite {
-    const batch = this.#source.take();
-    const header = readBatchHeader(batch);
-    this.#recordCount = header.recordCount;
-    this.#write = this.#partition.assign(batch, header);
-    return this.#write;
-  }
-
-  committed(): void {
-    if (this.#write !== undefined) this.#partition.committed(this.#write, this.#recordCount);
-  }
-
-  failed(): void {
-    // Those who wait for the commit are told by the commit.
-    if (this.#partition.topic.settings.durability === 'relaxed') this.#partition.lost(this.#recordCount);
-  }
-}
-
-/** A batch as a Kafka client sent it. */
-class ClientBatch implements CommitItem {
-  readonly #partition: LogPartition;
-  readonly #batch: Buffer;
-  readonly #header: BatchHeader;
-  readonly #resolve: (result: AppendResult) => void;
-  readonly #reject: (error: unknown) => void;
-  #write: BatchWrite | undefined;
-  #originalOffset: number | undefined;
-  #refusal: unknown;
-
-  constructor(
-    partition: LogPartition,
-    batch: Buffer,
-    header: BatchHeader,
-    resolve: (result: AppendResult) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#partition = partition;
-    this.#batch = batch;
-    this.#header = header;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  take(): BatchWrite | undefined {
-    try {
-      this.#originalOffset = this.#partition.duplicateOf(this.#header);
-    } catch (error) {
-      this.#refusal = error;
-      return undefined;
-    }
-    if (this.#originalOffset === undefined) this.#write = this.#partition.assign(this.#batch, this.#header);
-    return this.#write;
-  }
-
-  committed(): void {
-    if (this.#write !== undefined) {
-      this.#partition.committed(this.#write, this.#header.recordCount);
-      this.#resolve({ baseOffset: this.#write.firstOffset, isDuplicate: false });
-    } else if (this.#originalOffset !== undefined) {
-      this.#resolve({ baseOffset: this.#originalOffset, isDuplicate: true });
-    } else {
-      this.#reject(this.#refusal);
-    }
-  }
-
-  failed(error: HeadwaterError): void {
-    this.#reject(this.#refusal ?? error);
-  }
-}
-
-/** What Kafka demands of a batch that a client sends (LogValidator). */
-function checkClientBatch(batch: Buffer, needsKeys: boolean): BatchHeader {
-  if (batch.length > BATCH_BYTES_MAX) {
-    throw new HeadwaterError(
-      'RECORD_TOO_LARGE',
-      `a batch of ${batch.length} bytes where ${BATCH_BYTES_MAX} are allowed`,
-    );
-  }
-  const header = checkBatch(batch);
-  if (header.baseOffset !== 0) throw invalid(`base offset ${header.baseOffset} where 0 is demanded`);
-  if (isControl(header)) throw invalid('clients may not write control batches');
-  if (isTransactional(header)) throw invalid('transactions are not served');
-  if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
-    throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
-  }
-  // Records that no consumer can decode would stop a mirror for ever. Throws FORMAT_CORRUPT.
-  const records = decodeRecords(batch);
-  if (needsKeys && records.some(({ key }) => key === null)) {
-    throw invalid('a record without a key, in a topic that keeps the latest record of each key');
-  }
-  return header;
-}
-
-function invalid(why: string): HeadwaterError {
-  return new HeadwaterError('RECORD_INVALID', `the batch is refused: ${why}`);
+function endsBefore(batch: Buffer, end: number): boolean {
+  return readBatchHeader(batch).baseOffset < end;
 }

@@ -5,7 +5,7 @@
 // too many. They lie on the card twice: in the batches themselves, and as a snapshot of marks at each roll of a segment.
 
 import { HeadwaterError } from '../errors.ts';
-import type { BatchHeader } from '../formats/batch.ts';
+import { isControl, isTransactional, type BatchHeader } from '../formats/batch.ts';
 import type { Change } from '../store/store.ts';
 
 interface SentBatch {
@@ -18,8 +18,12 @@ interface SentBatch {
 export interface Producer {
   producerId: number;
   producerEpoch: number;
-  /** Newest last, five at most. */
+  /** Newest last, five at most; none where only a marker was written in this epoch. */
   batches: SentBatch[];
+  /** First offset of the transaction that is open here. */
+  transactionStart?: number;
+  /** A transaction of it has ended here. */
+  hasMarker?: boolean;
   lastTimestampMs: number;
   /** By our monotonic clock: a wall clock that jumps must not make us forget. */
   appendedMs: number;
@@ -33,10 +37,17 @@ const PRODUCERS_MAX = 10_000;
 const MARK_PREFIX = 'producers/';
 
 export interface Producers {
-  /** Offset at which this batch was appended before; undefined when it is new. Throws SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED. */
+  /**
+   * Offset at which this batch was appended before; undefined when it is new. Throws SEQUENCE_OUT_OF_ORDER,
+   * PRODUCER_FENCED, and TRANSACTION_STATE for a batch outside the transaction that its producer has open.
+   */
   check(partition: number, header: BatchHeader): number | undefined;
-  /** Remembers a batch that passed `check`. */
+  /** Remembers a batch that passed `check`, or a marker. */
   add(partition: number, header: BatchHeader, baseOffset: number, nowMs: number): void;
+  /** First offset of the producer's transaction that is open in the partition. */
+  transactionStart(partition: number, producerId: number): number | undefined;
+  /** All transactions that are open. */
+  open(): { partition: number; producerId: number; transactionStart: number }[];
   of(partition: number): Producer[];
   forget(partition: number): void;
   expire(nowMs: number): void;
@@ -50,6 +61,8 @@ export function createProducers(): Producers {
   // In order of the last append: each add moves its entry to the end.
   const entries = new Map<string, { partition: number; producer: Producer }>();
   const snapshotted = new Set<number>();
+  // Whose transaction ended in what was replayed: of it the snapshot knows nothing newer. Undefined after `restore`.
+  let endedInReplay: Set<string> | undefined = new Set();
 
   function keyOf(partition: number, producerId: number): string {
     return `${partition}/${producerId}`;
@@ -57,6 +70,17 @@ export function createProducers(): Producers {
 
   function of(partition: number): Producer[] {
     return [...entries.values()].filter((each) => each.partition === partition).map((each) => each.producer);
+  }
+
+  /** Who has a transaction open is not forgotten: it moves to the end. */
+  function makeRoom(): void {
+    let looked = 0;
+    for (const [key, entry] of entries) {
+      if (entries.size <= PRODUCERS_MAX || looked > PRODUCERS_MAX) return;
+      looked += 1;
+      entries.delete(key);
+      if (entry.producer.transactionStart !== undefined) entries.set(key, entry);
+    }
   }
 
   return {
@@ -69,17 +93,23 @@ export function createProducers(): Producers {
       const known = entries.get(key)?.producer;
       entries.delete(key);
       entries.set(key, { partition, producer: advanced(known, header, baseOffset, nowMs) });
-      for (const oldest of entries.keys()) {
-        if (entries.size <= PRODUCERS_MAX) break;
-        entries.delete(oldest);
-      }
+      if (isControl(header)) endedInReplay?.add(key);
+      makeRoom();
+    },
+    transactionStart: (partition, producerId) => entries.get(keyOf(partition, producerId))?.producer.transactionStart,
+    open() {
+      return [...entries.values()].flatMap(({ partition, producer: { producerId, transactionStart } }) =>
+        transactionStart === undefined ? [] : [{ partition, producerId, transactionStart }],
+      );
     },
     of,
     forget(partition) {
       for (const [key, each] of entries) if (each.partition === partition) entries.delete(key);
     },
     expire(nowMs) {
-      for (const [key, { producer }] of entries) if (nowMs - producer.appendedMs > EXPIRY_MS) entries.delete(key);
+      for (const [key, { producer }] of entries) {
+        if (nowMs - producer.appendedMs > EXPIRY_MS && producer.transactionStart === undefined) entries.delete(key);
+      }
     },
     snapshot() {
       const byPartition = new Map<number, Producer[]>();
@@ -113,8 +143,13 @@ export function createProducers(): Producers {
       for (const [key, { partition, producer }] of replayed) {
         const earlier = entries.get(key)?.producer;
         entries.delete(key);
-        entries.set(key, { partition, producer: earlier === undefined ? producer : joined(earlier, producer) });
+        const hasEnded = endedInReplay?.has(key) ?? false;
+        entries.set(key, {
+          partition,
+          producer: earlier === undefined ? producer : joined(earlier, producer, hasEnded),
+        });
       }
+      endedInReplay = undefined;
     },
   };
 }
@@ -133,36 +168,51 @@ function checkAgainst(known: Producer, header: BatchHeader): number | undefined 
       `epoch ${producerEpoch} of producer ${header.producerId} is below ${known.producerEpoch}`,
     );
   }
-  const expected = producerEpoch === known.producerEpoch ? sequenceAfter(known.batches.at(-1)!.lastSequence, 1) : 0;
-  if (baseSequence === expected) return undefined;
-  const text = `sequence ${baseSequence} of producer ${header.producerId} where ${expected} comes next`;
-  throw new HeadwaterError('SEQUENCE_OUT_OF_ORDER', text);
+  const last = producerEpoch === known.producerEpoch ? known.batches.at(-1) : undefined;
+  const expected = last === undefined ? 0 : sequenceAfter(last.lastSequence, 1);
+  if (baseSequence !== expected) {
+    const text = `sequence ${baseSequence} of producer ${header.producerId} where ${expected} comes next`;
+    throw new HeadwaterError('SEQUENCE_OUT_OF_ORDER', text);
+  }
+  if (known.transactionStart !== undefined && !isTransactional(header)) {
+    const text = `producer ${header.producerId} has a transaction open here, and the batch is outside of it`;
+    throw new HeadwaterError('TRANSACTION_STATE', text);
+  }
+  return undefined;
 }
 
 function advanced(known: Producer | undefined, header: BatchHeader, baseOffset: number, nowMs: number): Producer {
-  const { producerId, producerEpoch, baseSequence, lastOffsetDelta } = header;
-  const batch: SentBatch = {
-    baseSequence,
-    lastSequence: sequenceAfter(baseSequence, lastOffsetDelta),
-    baseOffset,
-    lastOffset: baseOffset + lastOffsetDelta,
-  };
+  const { producerId, producerEpoch } = header;
+  const isMarker = isControl(header);
   const earlier = known?.producerEpoch === producerEpoch ? known.batches : [];
+  const transactionStart = isTransactional(header) ? (known?.transactionStart ?? baseOffset) : known?.transactionStart;
   return {
     producerId,
     producerEpoch,
-    batches: [...earlier, batch].slice(-BATCHES_KEPT),
+    batches: isMarker ? earlier : [...earlier, sentBatch(header, baseOffset)].slice(-BATCHES_KEPT),
+    ...(transactionStart !== undefined && !isMarker && { transactionStart }),
+    ...((isMarker || known?.hasMarker === true) && { hasMarker: true }),
     lastTimestampMs: header.maxTimestampMs,
     appendedMs: nowMs,
   };
 }
 
+function sentBatch({ baseSequence, lastOffsetDelta }: BatchHeader, baseOffset: number): SentBatch {
+  const lastSequence = sequenceAfter(baseSequence, lastOffsetDelta);
+  return { baseSequence, lastSequence, baseOffset, lastOffset: baseOffset + lastOffsetDelta };
+}
+
 /** A snapshot's entry followed by what was replayed; batches that both know are taken once. */
-function joined(earlier: Producer, replayed: Producer): Producer {
-  if (earlier.producerEpoch !== replayed.producerEpoch) return replayed;
-  const first = replayed.batches[0]!.baseOffset;
+function joined(earlier: Producer, replayed: Producer, hasEnded: boolean): Producer {
+  const { transactionStart: ownStart, ...rest } = replayed;
+  // A transaction that did not end since may have begun before.
+  const start = hasEnded ? ownStart : (earlier.transactionStart ?? ownStart);
+  const whole = { ...rest, ...(start !== undefined && { transactionStart: start }) };
+  if (earlier.hasMarker === true) whole.hasMarker = true;
+  if (earlier.producerEpoch !== replayed.producerEpoch) return whole;
+  const first = replayed.batches[0]?.baseOffset ?? Infinity;
   const before = earlier.batches.filter((each) => each.lastOffset < first);
-  return { ...replayed, batches: [...before, ...replayed.batches].slice(-BATCHES_KEPT) };
+  return { ...whole, batches: [...before, ...replayed.batches].slice(-BATCHES_KEPT) };
 }
 
 /** Sequences are int32 without a sign bit: 0 comes after 2^31 - 1. */

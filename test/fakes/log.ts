@@ -3,9 +3,19 @@
 
 import { randomBytes } from 'node:crypto';
 import { HeadwaterError } from '../../src/errors.ts';
-import { checkBatch, readBatchHeader, stampOffset } from '../../src/formats/batch.ts';
+import {
+  checkBatch,
+  isControl,
+  isTransactional,
+  readBatchHeader,
+  stampOffset,
+  type BatchHeader,
+} from '../../src/formats/batch.ts';
+import { encodeMarker, type Marker } from '../../src/formats/marker.ts';
+import { Stability } from '../../src/log/stability.ts';
 import { DEFAULT_SETTINGS } from '../../src/log/log.ts';
 import type {
+  AbortedTransaction,
   AppendResult,
   BatchSource,
   Commit,
@@ -32,6 +42,7 @@ export class FakePartition implements Partition {
   readonly index: number;
   logStart = 0;
   highWatermark = 0;
+  readonly stability = new Stability(0);
   readonly resumeOffset = 0;
   bytes = 0;
   readonly batches: Buffer[] = [];
@@ -46,21 +57,57 @@ export class FakePartition implements Partition {
     this.gate = gate;
   }
 
-  async append(batch: Buffer): Promise<AppendResult> {
+  get lastStableOffset(): number {
+    return Math.min(this.highWatermark, this.stability.firstOpen);
+  }
+
+  async append(batch: Buffer, isRegistered = false): Promise<AppendResult> {
     const header = checkBatch(batch);
+    if (isTransactional(header) && !isControl(header) && !isRegistered) {
+      throw new HeadwaterError('TRANSACTION_STATE', `producer ${header.producerId}`);
+    }
+    if (isControl(header)) return this.add(batch, header);
     if (header.producerId >= 0) {
       const known = this.sequence(header);
       if (known !== undefined) return { baseOffset: known, isDuplicate: true };
     }
+    return this.add(batch, header);
+  }
+
+  private async add(batch: Buffer, header: BatchHeader): Promise<AppendResult> {
     const baseOffset = this.nextOffset;
     this.nextOffset += header.recordCount;
     stampOffset(batch, baseOffset, 0);
     await this.gate();
+    if (isTransactional(header) && !isControl(header)) this.stability.opened(header.producerId, baseOffset);
     this.batches.push(batch);
     this.bytes += batch.length;
     this.highWatermark = baseOffset + header.recordCount;
     for (const listener of this.listeners) listener();
     return { baseOffset, isDuplicate: false };
+  }
+
+  endTransaction(marker: Marker): Commit {
+    const added = this.add(encodeMarker(marker, 0), readBatchHeader(encodeMarker(marker, 0)));
+    return commitOf(
+      added.then(({ baseOffset }) => {
+        this.stability.ended(marker.producerId, baseOffset, marker.isCommit);
+        for (const listener of this.listeners) listener();
+      }),
+    );
+  }
+
+  async readStable(offset: number, bytesMax: number): Promise<Buffer[]> {
+    const batches = await this.read(offset, bytesMax);
+    return batches.filter((batch) => readBatchHeader(batch).baseOffset < this.lastStableOffset);
+  }
+
+  isData(header: BatchHeader): boolean {
+    return !isControl(header) && !this.stability.isAborted(header.producerId, header.baseOffset);
+  }
+
+  abortedBetween(from: number, to: number): AbortedTransaction[] {
+    return this.stability.abortedBetween(from, to);
   }
 
   /** The offset of a batch that was sent before; undefined for the next one in order. */
@@ -78,7 +125,8 @@ export class FakePartition implements Partition {
     const batches = state?.batches ?? new Map<number, number>();
     batches.set(header.baseSequence, this.nextOffset);
     const { producerId, producerEpoch, maxTimestampMs: lastTimestampMs } = header;
-    this.states.set(producerId, { producerId, producerEpoch, lastSequence, lastTimestampMs, batches });
+    const transaction = { coordinatorEpoch: -1, transactionStart: -1 };
+    this.states.set(producerId, { producerId, producerEpoch, lastSequence, lastTimestampMs, batches, ...transaction });
     return undefined;
   }
 

@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util';
 import { describeMachine, writeReadme, type Section } from './report.ts';
 import { buildHeadwater } from './servers.ts';
 import { openStand, type Stand } from './stand.ts';
+import { measureCommits } from './steps/commits.ts';
+import { measureGrowth } from './steps/growth.ts';
 import { measureMirror } from './steps/mirror.ts';
 import { measureMqtt } from './steps/mqtt.ts';
 import { measurePath } from './steps/path.ts';
@@ -19,9 +21,11 @@ const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
   mirror: measureMirror,
   path: measurePath,
   serial: measureSerial,
+  growth: measureGrowth,
+  commits: measureCommits,
 };
 
-const USAGE = `npm run bench                      all measurements, some eighteen minutes; results go to bench/README.md
+const USAGE = `npm run bench                      all measurements, some half an hour; results go to bench/README.md
 npm run bench -- --only mqtt,rss   some of: ${Object.keys(STEPS).join(', ')}
 npm run bench -- --quick           shorter runs, two or three minutes; prints, writes nothing
 npm run bench -- --dir FOLDER      where data is kept while measuring; must be on a disk`;

@@ -26,12 +26,20 @@ export interface HeadwaterOptions {
   interval?: string;
   /** Paths of serial ports with firmware-bridge behind them. */
   serial?: string[];
-  /** `retentionBytes` of each of the four partitions. */
+  /** Of the topic of readings; four by default. */
+  partitions?: number;
+  /** `retentionBytes` of each of its partitions. */
   retention?: string;
+  /** `data.budget`; 16GiB by default. */
+  budget?: string;
+  /** Listens for Kafka clients. */
+  kafka?: boolean;
   /** Bootstrap address of a mirror's upstream. */
   upstream?: string;
   /** More arguments to node. */
   flags?: string[];
+  /** More of its environment. */
+  env?: Record<string, string>;
 }
 
 /** The part of /status that is read here. */
@@ -41,6 +49,7 @@ export interface Status {
 }
 
 export interface Headwater extends Server {
+  readonly kafkaPort?: number;
   status(): Promise<Status>;
 }
 
@@ -56,12 +65,15 @@ export function buildHeadwater(): void {
 /** Starts dist/main.js with the flags and the environment of systemd's unit. */
 export async function startHeadwater(stand: Stand, options: HeadwaterOptions): Promise<Headwater> {
   const [port, httpPort] = [await freePort(), await freePort()];
+  const kafkaPort = options.kafka === true ? await freePort() : undefined;
   const file = join(stand.makeFolder('config'), `headwater-${port}.yaml`);
-  writeFileSync(file, configOf(options, port, httpPort));
+  writeFileSync(file, configOf(options, { port, httpPort, kafkaPort }));
   const { flags, env } = unitOf();
   const args = [...flags, ...(options.flags ?? []), MAIN, 'serve', '--config', file];
-  const program = await stand.start(process.execPath, args, { env, isReady: () => ready(httpPort) });
-  return { ...program, port, status: async () => JSON.parse(await get(httpPort, '/status')) as Status };
+  const isReady = (): Promise<void> => ready(httpPort);
+  const program = await stand.start(process.execPath, args, { env: { ...env, ...options.env }, isReady });
+  const status = async (): Promise<Status> => JSON.parse(await get(httpPort, '/status')) as Status;
+  return { ...program, port, ...(kafkaPort !== undefined && { kafkaPort }), status };
 }
 
 /** How headwater is run, for those who read the results. */
@@ -71,17 +83,20 @@ export function headwaterCommand(): string {
   return [...settings, 'node', ...flags, 'dist/main.js serve --config F'].join(' ');
 }
 
-function configOf(options: HeadwaterOptions, port: number, httpPort: number): string {
-  const { dir, node, burst, interval, retention, serial, upstream } = options;
+function configOf(
+  options: HeadwaterOptions,
+  { port, httpPort, kafkaPort }: { port: number; httpPort: number; kafkaPort: number | undefined },
+): string {
+  const { dir, node, burst, interval, retention, partitions, budget, serial, upstream } = options;
   const lines = [
     `node: { name: ${node ?? 'bench'} }`,
-    `data: { dir: ${dir}, budget: 16GiB }`,
+    `data: { dir: ${dir}, budget: ${budget ?? '16GiB'} }`,
     `commit: { interval: ${interval ?? '100ms'}, burst: ${burst ?? '5m'} }`,
     `mqtt: { listen: 127.0.0.1:${port} }`,
-    'kafka: { listen: off }',
+    `kafka: { listen: ${kafkaPort === undefined ? 'off' : `127.0.0.1:${kafkaPort}`} }`,
     `http: { listen: 127.0.0.1:${httpPort} }`,
     'routes: [{ mqtt: plant/+line/+machine, topic: readings, key: "{line}/{machine}" }]',
-    `topics: { readings: { partitions: 4, retentionBytes: ${retention ?? 'none'} } }`,
+    `topics: { readings: { partitions: ${partitions ?? 4}, retentionBytes: ${retention ?? 'none'} } }`,
   ];
   for (const [index, path] of (serial ?? []).entries()) {
     if (index === 0) lines.push('serial:');
@@ -117,11 +132,15 @@ function get(port: number, path: string): Promise<string> {
   });
 }
 
-/** Debian's mosquitto with no bound on what is in flight. It stores nothing. */
-export async function startMosquitto(stand: Stand): Promise<Server> {
+/** Debian's mosquitto with no bound on what is in flight. It stores nothing, or what sessions wait for, in `folder` each second. */
+export async function startMosquitto(stand: Stand, folder?: string): Promise<Server> {
   const port = await freePort();
   const file = join(stand.makeFolder('config'), 'mosquitto.conf');
-  const lines = ['allow_anonymous true', 'persistence false', 'max_inflight_messages 0', 'max_queued_messages 0'];
+  const kept =
+    folder === undefined
+      ? ['persistence false']
+      : ['persistence true', `persistence_location ${folder}/`, 'autosave_interval 1'];
+  const lines = ['allow_anonymous true', 'max_inflight_messages 0', 'max_queued_messages 0', ...kept];
   // The user that it would change to may not read the stand's folder.
   writeFileSync(file, `listener ${port} 127.0.0.1\n${lines.join('\n')}\nuser root\nlog_type error\n`);
   const options = { isReady: () => answers(port), package: 'mosquitto' };

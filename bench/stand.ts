@@ -11,7 +11,7 @@ import { isInMemory } from './measure.ts';
 
 const run = promisify(execFile);
 const STOP_MS_MAX = 20_000;
-const START_MS_MAX = 30_000;
+const START_MS_MAX = 120_000;
 const OUTPUT_MAX = 4_000;
 
 export interface Program {
@@ -29,6 +29,8 @@ export interface LoadOptions {
   size?: number;
   connections?: number;
   window?: number;
+  /** Different topics a connection; 10 by default. */
+  machines?: number;
   /** Messages a second over all connections; full speed by default. */
   rate?: number;
   /** How long, or how many. */
@@ -50,6 +52,8 @@ export interface Stand {
   readonly isQuick: boolean;
   /** A new folder below the stand's own. */
   makeFolder(name: string): string;
+  /** Before the stand is closed, for the room on the disk. */
+  removeFolder(folder: string): void;
   progress(text: string): void;
   /** Starts a program and resolves when `isReady` does not throw any more. Throws with its output when it ends before. */
   start(command: string, args: string[], options: StartOptions): Promise<Program>;
@@ -111,6 +115,7 @@ export async function openStand(options: { isQuick: boolean; dir?: string }): Pr
       mkdirSync(made, { recursive: true });
       return made;
     },
+    removeFolder: (made) => rmSync(made, { recursive: true, force: true }),
     progress: showProgress,
     start,
     load: (options) => load(generator, options, children),

@@ -196,6 +196,8 @@ export function createCommits(needs: CommitsNeeds): Commits {
       if (waitMs <= 0) credits.take(now);
       return Math.max(0, Math.ceil(Math.min(waitMs, dueMs - now)));
     }
+    const answersMs = rest.answersMs(now, bytes);
+    if (answersMs > 0) return answersMs;
     const waitMs = credits.available(now) >= 1 ? 0 : Math.min(rest.waitMs(now, bytes), Math.ceil(credits.waitMs(now)));
     if (waitMs === 0) credits.restart();
     return waitMs;

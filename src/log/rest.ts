@@ -9,6 +9,8 @@ export const FULL_BYTES = 128 * 1024;
 
 const LOOK_MS = 2;
 const REST_MS_MAX = 25;
+/** A sync that takes longer is worth waiting for what its end makes publishers send. */
+const SLOW_SYNC_MS = 8;
 
 export class Rest {
   #endedMs = -Infinity;
@@ -17,6 +19,7 @@ export class Rest {
   #bytesPerMs = 0;
   #expectedMs = -Infinity;
   #resting: { sinceMs: number; bytes: number } | undefined;
+  #answers = { lookedMs: -Infinity, bytes: 0 };
 
   /** Doors read nothing before `atMs`: there is no use in looking earlier. */
   expect(atMs: number): void {
@@ -43,6 +46,21 @@ export class Rest {
     this.#endedMs = nowMs;
     this.#tookMs = tookMs;
     this.#resting = undefined;
+    this.#answers = { lookedMs: nowMs, bytes: 0 };
+  }
+
+  /**
+   * After a slow sync: milliseconds until the commit of `bytes` is looked at again, 0 when it need not wait. Acknowledged
+   * publishers fill their windows anew, and what the next commit misses of that waits for a whole sync more. So it starts
+   * when nothing has come since the last look, or half a sync has passed.
+   */
+  answersMs(nowMs: number, bytes: number): number {
+    if (this.#tookMs < SLOW_SYNC_MS || nowMs - this.#endedMs >= this.#tookMs / 2) return 0;
+    const { lookedMs, bytes: lookedBytes } = this.#answers;
+    const restMs = lookedMs + LOOK_MS - nowMs;
+    if (restMs > 0) return Math.ceil(restMs);
+    this.#answers = { lookedMs: nowMs, bytes };
+    return bytes === lookedBytes ? 0 : LOOK_MS;
   }
 
   /**

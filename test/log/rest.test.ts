@@ -83,3 +83,23 @@ test('a commit that rests is looked at when doors have read', () => {
   rest.expect(115);
   expect(100 + rest.waitMs(100, FREE_BYTES)).toBeGreaterThan(115);
 });
+
+test('after a slow sync a commit waits while what its end made publishers send still comes', () => {
+  const rest = new Rest();
+  rest.ended(100, 20);
+  expect(rest.answersMs(100, FULL_BYTES)).toBe(2);
+  expect(rest.answersMs(102, FULL_BYTES)).toBe(2);
+  // Asked again in between, it only says when to look.
+  expect(rest.answersMs(103, 2 * FULL_BYTES)).toBe(1);
+  expect(rest.answersMs(104, 2 * FULL_BYTES)).toBe(2);
+  expect(rest.answersMs(106, 2 * FULL_BYTES)).toBe(0);
+});
+
+test('it waits for half a sync at most, and not after a fast one', () => {
+  const rest = new Rest();
+  rest.ended(100, 20);
+  for (let nowMs = 100; nowMs < 110; nowMs += 2) expect(rest.answersMs(nowMs, nowMs * 1_000)).toBeGreaterThan(0);
+  expect(rest.answersMs(110, 110_000)).toBe(0);
+  rest.ended(200, 2);
+  expect(rest.answersMs(200, FULL_BYTES)).toBe(0);
+});

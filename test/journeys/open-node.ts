@@ -121,11 +121,11 @@ export async function readPartition(bootstrap: string, topic: string, partition 
   const consumer = new Consumer({ clientId: 'reader', groupId: 'unused', bootstrapBrokers: [bootstrap], retries: 0 });
   const found: Read[] = [];
   try {
-    await consumer.metadata({ topics: [topic] });
+    const { topics: known } = await consumer.metadata({ topics: [topic] });
+    const topicId = known.get(topic)!.id;
     for (let isMore = true; isMore;) {
       const wanted = { partition, currentLeaderEpoch: 0, lastFetchedEpoch: 0, partitionMaxBytes: 1 << 20 };
-      // Up to version 12 of Fetch topics go by name, and this client takes it in the place of the id.
-      const topics = [{ topicId: topic, partitions: [{ ...wanted, fetchOffset: BigInt(found.length) }] }];
+      const topics = [{ topicId, partitions: [{ ...wanted, fetchOffset: BigInt(found.length) }] }];
       const answer = await consumer.fetch({ node: 1, maxWaitTime: 10, topics });
       const { records, highWatermark } = answer.responses[0]!.partitions[0]!;
       for (const batch of records ?? []) {

@@ -121,6 +121,26 @@ function openDoors(value: ConfigValue, isSound: (path: ConfigPath) => boolean): 
     if (isSame) problems.push({ path, message: `is the same address as ${other}.listen` });
     taken.set(formatAddress(listen), door);
   }
+  if (isSound(['kafka', 'listeners'])) problems.push(...moreListeners(value, isSound, taken));
+  return problems;
+}
+
+function moreListeners(
+  { kafka }: ConfigValue,
+  isSound: (path: ConfigPath) => boolean,
+  taken: Map<string, string>,
+): Problem[] {
+  const problems: Problem[] = [];
+  for (const [index, { listen }] of kafka.listeners.entries()) {
+    const path = ['kafka', 'listeners', index, 'listen'];
+    const isExposed = isSound(['kafka', 'insecure']) && !kafka.insecure && !isLoopback(listen.host);
+    if (isExposed) problems.push({ path, message: exposed(listen, 'kafka') });
+    const other = taken.get(formatAddress(listen));
+    if (other !== undefined && listen.port !== 0) {
+      problems.push({ path, message: `is the same address as ${other}.listen` });
+    }
+    taken.set(formatAddress(listen), `kafka.listeners.${index}`);
+  }
   return problems;
 }
 

@@ -159,6 +159,16 @@ const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is
   ),
 });
 
+const kafkaListener = group({
+  listen: required(scalar('HOST:PORT', parseAddress), 'Where Kafka clients connect, too.', '127.0.0.1:9094'),
+  advertise: optional(
+    scalar('HOST:PORT', parseAddress),
+    'the address that the client connected to',
+    'The address that clients of this listener are told to come back to.',
+    'plant-gateway.example:19094',
+  ),
+});
+
 const kafka = section('Kafka clients on the site read and write the log here.', {
   listen: byDefault(listen, '127.0.0.1:9092', 'Where Kafka clients connect; `off` opens no port.'),
   insecure: insecure('read, write and delete every topic'),
@@ -168,7 +178,18 @@ const kafka = section('Kafka clients on the site read and write the log here.', 
     'The address that clients are told to come back to, where containers or port forwarding hide the true one.',
     'pump-7.local:9092',
   ),
-  clients: byDefault(integer(1, 5000), 100, 'Connections at a time; more are refused.'),
+  listeners: byDefault(
+    list(kafkaListener),
+    [],
+    'More addresses to listen at, each with the address that its clients are told: one for the site, one for what comes ' +
+      'through a port forwarding. `insecure` and the limits count for all of them.',
+  ),
+  clients: byDefault(
+    integer(1, 20_000),
+    1000,
+    'Connections at a time, over all listeners; more are refused. A consumer needs two or three. Each costs about 10 kB of ' +
+      'memory; what requests and answers take is bounded for all of them together.',
+  ),
   ...kafkaNames,
 });
 

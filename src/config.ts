@@ -6,7 +6,7 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
-import { groupsConfig, type GroupsConfig } from './config-kafka.ts';
+import { groupsConfig, kafkaSettings, type GroupsConfig, type KafkaNames } from './config-kafka.ts';
 import { configSchema, type ConfigValue } from './config-schema.ts';
 import { contradictions, strayNames } from './config-checks.ts';
 import { defaultOf, shapeOf } from './config-setting.ts';
@@ -39,8 +39,11 @@ export interface Config {
     listen: Address | undefined;
     insecure: boolean;
     advertise: Address | undefined;
+    listeners: { listen: Address; advertise?: Address | undefined }[];
     clientsMax: number;
     groups: GroupsConfig;
+    /** All that bear Kafka's names, in their own units. */
+    settings: KafkaNames;
   };
   http: { listen: Address | undefined; insecure: boolean; token?: Secret; hosts: string[] };
   serial: SerialPort[];
@@ -263,8 +266,10 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       listen: kafka.listen,
       insecure: kafka.insecure,
       advertise: isRefusal(advertise) ? undefined : advertise,
+      listeners: kafka.listeners,
       clientsMax: kafka.clients,
       groups: groupsConfig(kafka),
+      settings: kafkaSettings(kafka),
     },
     http: value.http,
     serial: value.serial,

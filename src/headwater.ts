@@ -94,6 +94,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     commitBurstMs: config.commit.burstMs,
     commitRelaxedMs: config.commit.relaxedMs,
     topics: config.topics,
+    partitionsByDefault: config.kafka.settings['num.partitions'],
     budgetBytes: config.data.budgetBytes,
   });
   rooms.defer(() => log.close());
@@ -118,10 +119,15 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     openKafka({
       listen,
       ...(config.kafka.advertise === undefined ? {} : { advertise: config.kafka.advertise }),
+      listeners: config.kafka.listeners.map(({ listen: at, advertise }) => ({
+        listen: at,
+        ...(advertise === undefined ? {} : { advertise }),
+      })),
       log,
       groups,
       clock,
       trace,
+      settings: config.kafka.settings,
       limits: { connectionsMax: config.kafka.clientsMax },
     }),
   );

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { describe, expect, test } from 'vitest';
+import { KAFKA_DEFAULTS } from '../src/config-kafka.ts';
 import { configError, explainConfig, loadConfig, type ConfigInput } from '../src/config.ts';
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
 import { formatAge, formatAmount, formatLife } from '../src/config-units.ts';
@@ -75,8 +76,10 @@ describe('the file', () => {
         listen: { host: '127.0.0.1', port: 9092 },
         insecure: false,
         advertise: undefined,
-        clientsMax: 100,
+        listeners: [],
+        clientsMax: 1000,
         groups: DEFAULT_GROUP_SETTINGS,
+        settings: KAFKA_DEFAULTS,
       },
       http: { listen: { host: '127.0.0.1', port: 8880 }, insecure: false, hosts: [] },
       serial: [],
@@ -362,6 +365,20 @@ test("settings of the Kafka door have Kafka's names, dots and all, and the envir
     mistakesOf({ text: 'kafka:\n  group.min.session.timeout.ms: 9000\n  group.max.session.timeout.ms: 8000' }),
   ).toEqual([
     'headwater.yaml:3:33: kafka.group.max.session.timeout.ms is less than group.min.session.timeout.ms, 9000',
+  ]);
+});
+
+test('each listener of the Kafka door has an address of its own, is as exposed as the first, and no other has it', () => {
+  const listeners = 'listeners: [{ listen: 127.0.0.1:9094, advertise: gw.example:1 }, { listen: 127.0.0.1:9095 }]';
+  const { kafka } = load(`kafka: { ${listeners} }`);
+  expect(kafka.listeners).toMatchObject([
+    { listen: { host: '127.0.0.1', port: 9094 }, advertise: { host: 'gw.example', port: 1 } },
+    { listen: { host: '127.0.0.1', port: 9095 } },
+  ]);
+  const text = 'kafka:\n  listeners:\n    - listen: 0.0.0.0:9094\n    - listen: 127.0.0.1:9092';
+  expect(mistakesOf({ text })).toEqual([
+    expect.stringMatching(/^headwater.yaml:3:15: kafka.listeners\[0\].listen 0.0.0.0:9094 is an address that other/),
+    expect.stringMatching(/^headwater.yaml:4:15: kafka.listeners\[1\].listen is the same address as kafka.listen/),
   ]);
 });
 

@@ -1,4 +1,4 @@
-// What AlterConfigs and IncrementalAlterConfigs share: the settings of one resource are changed, or it is said why not.
+// What AlterConfigs and IncrementalAlterConfigs share: the settings of each resource are changed, or it is said why not.
 
 import { KafkaError } from '../formats/kafka/codes.ts';
 import { BROKER_RESOURCE, TOPIC_RESOURCE } from '../formats/kafka/32-describe-configs.ts';
@@ -8,18 +8,45 @@ import { outcomeOf, type KafkaOutcome } from './codes.ts';
 import type { Door } from './handler.ts';
 import { namesWithoutEffect } from './topic-configs.ts';
 
-interface Resource {
+interface Resource<Config> {
   resourceType: number;
   resourceName: string;
-  configs: readonly { name: string }[];
+  configs: readonly Config[];
+}
+
+interface Request<Config> {
+  resources: readonly Resource<Config>[];
+  validateOnly: boolean;
+}
+
+interface Altered extends KafkaOutcome {
+  resourceType: number;
+  resourceName: string;
 }
 
 const DONE: KafkaOutcome = { errorCode: KafkaError.NONE, errorMessage: null };
 
-/** `settingsOf` gives what changes, or what is wrong with it. With `isTrial` nothing is changed. */
-export async function alterResource(
+/**
+ * One resource after another, each as a whole or not at all; a trial changes nothing. `settingsOf` gives what changes by
+ * what the request says, or what is wrong with it.
+ */
+export async function alterResources<Config extends { name: string }>(
+  { resources, validateOnly }: Request<Config>,
+  door: Door,
+  settingsOf: (configs: readonly Config[]) => Partial<TopicSettings> | string,
+): Promise<{ responses: Altered[] }> {
+  const responses: Altered[] = [];
+  for (const resource of resources) {
+    const { resourceType, resourceName, configs } = resource;
+    const outcome = await alterResource(door, resource, validateOnly, () => settingsOf(configs));
+    responses.push({ resourceType, resourceName, ...outcome });
+  }
+  return { responses };
+}
+
+async function alterResource(
   { log }: Door,
-  { resourceType, resourceName, configs }: Resource,
+  { resourceType, resourceName, configs }: Resource<{ name: string }>,
   isTrial: boolean,
   settingsOf: () => Partial<TopicSettings> | string,
 ): Promise<KafkaOutcome> {

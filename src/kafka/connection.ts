@@ -12,9 +12,10 @@ import { HeadwaterError, messageOf } from '../errors.ts';
 import { FrameSplitter } from '../formats/kafka/framing.ts';
 import { answerTo, readRequest, type Request } from './dispatch.ts';
 import { HANG_UP, NO_ANSWER, type Door, type Endpoint } from './handler.ts';
+import { plainAddress } from './listener.ts';
 
-/** A request above this claims its bytes before it is read on; those below are bounded by the number of connections. */
-const CLAIM_BYTES_MIN = 64 * 1024;
+/** A request above this claims its bytes before it is read on; those below are bounded by the number of connections: 16 MiB of a thousand. */
+const CLAIM_BYTES_MIN = 16 * 1024;
 /** Beyond this in the socket's own buffer the client counts as not reading. */
 const UNREAD_BYTES_MAX = 256 * 1024;
 
@@ -24,11 +25,6 @@ export interface Connection {
   /** No more requests; resolves when those that were begun are answered. */
   finish(): Promise<void>;
   destroy(): void;
-}
-
-/** An IPv4 address as a server that listens for both kinds sees it has a prefix that clients do not expect. */
-export function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }
 
 interface Slot {

@@ -1,5 +1,6 @@
 // What a handler is, and what it is given. One file an API stands in handlers/; dispatch.ts lists them.
 
+import type { KafkaNames } from '../config-kafka.ts';
 import type { Clock } from '../clock.ts';
 import type { Api, RequestOf, ResponseDraft, Versions } from '../formats/kafka/schema.ts';
 import { parseVersions } from '../formats/kafka/schema.ts';
@@ -24,6 +25,7 @@ export interface KafkaLimits {
   responseBytesInFlightMax: number;
   /** A further connection is closed at once. */
   connectionsMax: number;
+  connectionsPerAddressMax: number;
   /** A connection without a request for so long is closed. */
   idleMs: number;
   /** So long may a request take to arrive from its first byte on, and a client to read on in a response. */
@@ -49,6 +51,8 @@ export interface Door {
   readonly clock: Clock;
   readonly trace: Trace;
   readonly nodeId: number;
+  /** By Kafka's names, as DescribeConfigs tells them. */
+  readonly settings: Readonly<KafkaNames>;
   readonly limits: KafkaLimits;
   readonly counters: Counters;
   readonly requestBytes: Budget;

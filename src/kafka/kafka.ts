@@ -1,16 +1,19 @@
 // The Kafka door: listens for clients of Kafka's protocol and serves the log to them. What is served is in dispatch.ts
 // and, by API, in handlers/. On close what was begun is answered first.
 
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
+import { KAFKA_DEFAULTS, type KafkaNames } from '../config-kafka.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import { createAdmission } from './admission.ts';
 import { createBudget } from './budget.ts';
-import { plainAddress, serveConnection, type Connection } from './connection.ts';
+import { serveConnection, type Connection } from './connection.ts';
 import { servedApis } from './dispatch.ts';
 import type { Counters, Door, Endpoint, KafkaLimits } from './handler.ts';
+import { openListener, plainAddress, type Listener, type ListenerSettings } from './listener.ts';
 
 const MIB = 1024 * 1024;
 const SWEEP_MS = 5000;
@@ -23,20 +26,19 @@ export const DEFAULT_LIMITS: Readonly<KafkaLimits> = {
   fetchBytesMax: 4 * MIB,
   responseBytesInFlightMax: 16 * MIB,
   connectionsMax: 256,
+  connectionsPerAddressMax: KAFKA_DEFAULTS['max.connections.per.ip'],
   idleMs: 10 * 60_000,
   stallMs: 60_000,
   topicsMax: 1000,
 };
 
-export interface KafkaNeeds {
-  /** Port 0 lets the system choose. */
-  listen: Endpoint;
-  /** What clients are told to connect to; without it, the address that they reached. */
-  advertise?: Endpoint;
+export interface KafkaNeeds extends ListenerSettings {
+  /** More addresses to listen at. */
+  listeners?: readonly ListenerSettings[];
   log: Log;
   groups: Groups;
-  /** Default 1. */
-  nodeId?: number;
+  /** Default: Kafka's own, see config-kafka.ts. */
+  settings?: Partial<KafkaNames>;
   clock: Clock;
   trace: Trace;
   limits?: Partial<KafkaLimits>;
@@ -56,6 +58,8 @@ export interface KafkaStatus {
 
 export interface Kafka {
   readonly port: number;
+  /** Of each listener, the first of which is `port`. */
+  readonly ports: readonly number[];
   status(): KafkaStatus;
   metrics(): Metric[];
   /** Takes no more requests, answers those that were begun (for three seconds at most), and ends all connections. */
@@ -66,22 +70,30 @@ export interface Kafka {
 export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   const door = openDoor(needs);
   const connections = new Set<Connection>();
-  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => accept(socket));
-  server.maxConnections = door.limits.connectionsMax;
-  server.on('drop', (data) => {
-    door.counters.refused += 1;
-    door.trace.limited('refused a connection, there are too many', { remote: data?.remoteAddress });
-  });
-  await listen(server, needs.listen);
-  const { address, port } = server.address() as AddressInfo;
+  const admission = createAdmission(door.limits);
+  const listeners: Listener[] = [];
+  try {
+    for (const each of [needs, ...(needs.listeners ?? [])]) listeners.push(await openListener(each, accept));
+  } catch (error) {
+    await Promise.all(listeners.map((each) => each.close()));
+    throw error;
+  }
   const sweeping = needs.clock.every(SWEEP_MS, () => {
     const nowMs = needs.clock.monotonicMs();
     for (const connection of connections) connection.sweep(nowMs);
   });
 
-  function accept(socket: Socket): void {
-    const endpoint = needs.advertise ?? { host: plainAddress(socket.localAddress ?? address), port };
+  function accept(socket: Socket, endpoint: Endpoint): void {
+    const remote = plainAddress(socket.remoteAddress ?? '');
+    const reason = admission.enter(remote);
+    if (reason !== undefined) {
+      socket.destroy();
+      door.counters.refused += 1;
+      door.trace.limited('refused a connection', { remote, reason });
+      return;
+    }
     const connection = serveConnection(socket, door, endpoint, () => {
+      admission.leave(remote);
       connections.delete(connection);
       door.counters.connections = connections.size;
     });
@@ -90,12 +102,13 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   }
 
   return {
-    port,
-    status: () => statusOf(door, `${address}:${port}`),
+    port: listeners[0]!.address.port,
+    ports: listeners.map(({ address }) => address.port),
+    status: () => statusOf(door, listeners.map(({ address: { host, port } }) => `${host}:${port}`).join(' ')),
     metrics: () => metricsOf(door),
     async close() {
       sweeping.cancel();
-      const closed = new Promise((resolve) => server.close(resolve));
+      const closed = Promise.all(listeners.map((each) => each.close()));
       const finished = Promise.all([...connections].map((connection) => connection.finish()));
       await Promise.race([finished, needs.clock.sleep(CLOSE_MS)]);
       for (const connection of connections) connection.destroy();
@@ -104,14 +117,21 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   };
 }
 
-function openDoor({ log, groups, clock, trace, nodeId = 1, limits }: KafkaNeeds): Door {
-  const all: KafkaLimits = { ...DEFAULT_LIMITS, ...limits };
+function openDoor({ log, groups, clock, trace, limits, ...needs }: KafkaNeeds): Door {
+  const settings = { ...KAFKA_DEFAULTS, ...needs.settings };
+  const all: KafkaLimits = {
+    ...DEFAULT_LIMITS,
+    idleMs: settings['connections.max.idle.ms'],
+    connectionsPerAddressMax: settings['max.connections.per.ip'],
+    ...limits,
+  };
   return {
     log,
     groups,
     clock,
     trace: trace.room('kafka'),
-    nodeId,
+    nodeId: settings['node.id'],
+    settings,
     limits: all,
     counters: emptyCounters(),
     requestBytes: createBudget(all.requestBytesInFlightMax),
@@ -131,16 +151,6 @@ function emptyCounters(): Counters {
   };
 }
 
-function listen(server: Server, { host, port }: Endpoint): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-}
-
 function statusOf({ counters, requestBytes, responseBytes }: Door, address: string): KafkaStatus {
   return {
     listen: address,
@@ -158,7 +168,11 @@ function metricsOf({ counters, requestBytes, responseBytes }: Door): Metric[] {
   const requests = [...counters.requests].map(([api, value]) => ({ labels: { api }, value }));
   return [
     gauge('kafka_connections', 'Connections of Kafka clients.', counters.connections),
-    counter('kafka_connections_refused_total', 'Connections refused because there were too many.', counters.refused),
+    counter(
+      'kafka_connections_refused_total',
+      'Connections refused because there were too many, in all or from one address.',
+      counters.refused,
+    ),
     counter('kafka_requests_total', 'Requests begun, by API.', requests),
     counter(
       'kafka_malformed_total',

@@ -1,28 +1,14 @@
 // Kafka's names for the settings of a topic, and what headwater makes of them.
 
-import { BATCH_BYTES_MAX, CLEANUPS, DEFAULT_SETTINGS, DURABILITIES, PINS, type TopicSettings } from '../log/log.ts';
+import { CLEANUPS, DEFAULT_SETTINGS, DURABILITIES, PINS, type TopicSettings } from '../log/log.ts';
+import { KAFKA_DEFAULTS, type KafkaNames } from '../config-kafka.ts';
+import { CONFIG_SOURCE, CONFIG_TYPE, type ShownConfig } from './shown-config.ts';
 
-const CONFIG_SOURCE_TOPIC = 1;
-const CONFIG_SOURCE_DEFAULT = 5;
 /** Our own, as Kafka has no words for them. */
 const DURABILITY = 'headwater.durability';
 const PIN = 'headwater.pin';
 const TIMESTAMP_TYPE = 'message.timestamp.type';
-const TYPE_STRING = 2;
-const TYPE_INT = 3;
-const TYPE_LONG = 5;
-const TYPE_DOUBLE = 6;
-const TYPE_LIST = 7;
 const INT64_MAX = '9223372036854775807';
-
-export interface TopicConfig {
-  name: string;
-  value: string;
-  readOnly: boolean;
-  configSource: number;
-  isSensitive: boolean;
-  configType: number;
-}
 
 /** Settings that Kafka's tools and clients give, and that change nothing here that a client could see. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
@@ -49,9 +35,6 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'segment.ms',
   'unclean.leader.election.enable',
 ]);
-
-/** Bound of a topic's partitions. */
-export const PARTITIONS_MAX = 4096;
 
 /** How one setting is read and shown. */
 interface Setting {
@@ -82,7 +65,7 @@ function number(
   least: number,
 ): Setting {
   return {
-    configType: TYPE_LONG,
+    configType: CONFIG_TYPE.long,
     read(value) {
       const given = wholeNumber(value, least);
       // Kafka's largest int64 is a usual way to say "for ever".
@@ -96,7 +79,7 @@ function number(
 /** Kafka has no word for "no limit" here but its largest number. */
 function lagMax(): Setting {
   return {
-    configType: TYPE_LONG,
+    configType: CONFIG_TYPE.long,
     read(value) {
       const given = wholeNumber(value, 1);
       return given === undefined ? 'is a whole number from 1' : { compactionLagMaxMs: given ?? -1 };
@@ -113,7 +96,7 @@ function wholeNumber(text: string, least: number): number | null | undefined {
 
 function ratio(): Setting {
   return {
-    configType: TYPE_DOUBLE,
+    configType: CONFIG_TYPE.double,
     read(value) {
       const dirtyRatioMin = value.trim() === '' ? NaN : Number(value);
       return dirtyRatioMin >= 0 && dirtyRatioMin <= 1 ? { dirtyRatioMin } : 'is a number from 0 to 1';
@@ -125,7 +108,7 @@ function ratio(): Setting {
 /** A list of words, in any order. */
 function policy(): Setting {
   return {
-    configType: TYPE_LIST,
+    configType: CONFIG_TYPE.list,
     read(value) {
       const words = [...new Set(value.split(',').map((each) => each.trim()))].toSorted().join(',');
       const cleanup = CLEANUPS.find((each) => each === words);
@@ -137,7 +120,7 @@ function policy(): Setting {
 
 function word(setting: 'durability' | 'pin', words: readonly string[]): Setting {
   return {
-    configType: TYPE_STRING,
+    configType: CONFIG_TYPE.string,
     read: (value) => (words.includes(value) ? { [setting]: value } : `is one of ${words.join(', ')}`),
     show: (settings) => settings[setting],
   };
@@ -180,28 +163,25 @@ function readOne(name: string, setting: Setting, value: string): Partial<TopicSe
   return typeof read === 'string' ? `${name} ${read}` : read;
 }
 
-/** The settings as Kafka's tools show them. */
-export function configsOf(settings: Readonly<TopicSettings>): TopicConfig[] {
+/** The settings as Kafka's tools show them, each with one synonym: itself. */
+export function configsOf(settings: Readonly<TopicSettings>, broker: Readonly<KafkaNames>): ShownConfig[] {
   const own = [...SETTINGS].map(([name, { configType, show }]) => {
     const value = show(settings);
-    const isDefault = value === show(DEFAULT_SETTINGS);
-    const configSource = isDefault ? CONFIG_SOURCE_DEFAULT : CONFIG_SOURCE_TOPIC;
-    return { name, value, readOnly: false, configSource, isSensitive: false, configType };
+    const source = value === show(DEFAULT_SETTINGS) ? CONFIG_SOURCE.default : CONFIG_SOURCE.topic;
+    return shown(name, value, configType, source, false);
   });
+  const bytesMax = broker['message.max.bytes'];
+  const bytesSource = bytesMax === KAFKA_DEFAULTS['message.max.bytes'] ? CONFIG_SOURCE.default : CONFIG_SOURCE.broker;
   return [
     ...own,
-    fixedConfig('compression.type', 'producer', TYPE_STRING),
-    fixedConfig('max.message.bytes', String(BATCH_BYTES_MAX), TYPE_INT),
-    fixedConfig(TIMESTAMP_TYPE, 'CreateTime', TYPE_STRING),
-    fixedConfig('min.insync.replicas', '1', TYPE_INT),
+    shown('compression.type', 'producer', CONFIG_TYPE.string, CONFIG_SOURCE.default, true),
+    shown('max.message.bytes', String(bytesMax), CONFIG_TYPE.int, bytesSource, true),
+    shown(TIMESTAMP_TYPE, 'CreateTime', CONFIG_TYPE.string, CONFIG_SOURCE.default, true),
+    shown('min.insync.replicas', '1', CONFIG_TYPE.int, CONFIG_SOURCE.default, true),
   ];
 }
 
-/** What is told of the broker. */
-export function brokerConfigs(nodeId: number): TopicConfig[] {
-  return [fixedConfig('node.id', String(nodeId), TYPE_STRING)];
-}
-
-function fixedConfig(name: string, value: string, configType: number): TopicConfig {
-  return { name, value, readOnly: true, configSource: CONFIG_SOURCE_DEFAULT, isSensitive: false, configType };
+function shown(name: string, value: string, configType: number, configSource: number, readOnly: boolean): ShownConfig {
+  const synonyms = [{ name, value, source: configSource }];
+  return { name, value, readOnly, configSource, isSensitive: false, configType, synonyms };
 }

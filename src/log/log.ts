@@ -22,7 +22,7 @@ import { openRetention } from './retention.ts';
 import { ABORTED, restoreStability, type AbortedTransaction } from './stability.ts';
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
-import { openTopicRows } from './topics.ts';
+import { DEFAULT_SETTINGS, openTopicRows } from './topics.ts';
 
 /**
  * A group commit: all that waited, over all partitions, in one atomic synced write. Whatever joins in the same
@@ -42,7 +42,7 @@ export type { AbortedTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
 export { BATCH_BYTES_MAX } from './joining.ts';
-export { DEFAULT_SETTINGS } from './topics.ts';
+export { checkTopic, DEFAULT_SETTINGS, PARTITIONS_MAX } from './topics.ts';
 
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
 export interface BatchSource {
@@ -58,7 +58,7 @@ export interface AppendResult {
 }
 
 export interface TopicSettings extends CleanupSettings {
-  /** 1 to 4096. Default 1. */
+  /** 1 to PARTITIONS_MAX. */
   partitions: number;
   durability: Durability;
 }
@@ -266,6 +266,8 @@ export interface LogNeeds {
   commitRelaxedMs?: number;
   /** What topics are given when they are made or opened; also for those that are made by a record. */
   topics: ReadonlyMap<string, Partial<TopicSettings>>;
+  /** Partitions of a topic that is made without a number. Default 1. */
+  partitionsByDefault?: number;
   /** Ceiling for the data folder. */
   budgetBytes: number;
   /** How often retention looks. Default 30 s. */
@@ -326,6 +328,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     rows: await openTopicRows(tables),
     tables,
     configured: needs.topics,
+    partitionsByDefault: needs.partitionsByDefault ?? DEFAULT_SETTINGS.partitions,
     makePartition: (topic, index, number) => new LogPartition(shared, topic, index, number),
     holdFor: commits.holdFor,
     onRemoved(partitions) {

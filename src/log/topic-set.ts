@@ -8,7 +8,7 @@ import type { Topic, TopicSettings } from './log.ts';
 import type { LogPartition } from './partition.ts';
 import {
   checkSettings,
-  checkTopicName,
+  checkTopic,
   DEFAULT_SETTINGS,
   endKey,
   startKey,
@@ -25,6 +25,8 @@ export interface OpenTopic extends Topic {
 export interface TopicSetNeeds {
   rows: TopicRows;
   tables: Tables;
+  /** Of a topic that is made without a number. */
+  partitionsByDefault: number;
   /** What the configuration gives to topics by name. */
   configured: ReadonlyMap<string, Partial<TopicSettings>>;
   makePartition: (topic: Topic, index: number, number: number) => LogPartition;
@@ -56,7 +58,7 @@ export interface TopicSet {
 
 /** The topics of the rows, as they are on the card. */
 export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
-  const { rows, tables, configured, holdFor, trace } = needs;
+  const { rows, tables, configured, partitionsByDefault, holdFor, trace } = needs;
   const topics = new Map<string, OpenTopic>();
   const byId = new Map<string, OpenTopic>();
   const partitions = new Map<number, LogPartition>();
@@ -131,9 +133,8 @@ export async function loadTopicSet(needs: TopicSetNeeds): Promise<TopicSet> {
   }
 
   function define(name: string, settings: Partial<TopicSettings> = {}): { topic: OpenTopic; isKept: Promise<void> } {
-    checkTopicName(name);
-    const whole = { ...DEFAULT_SETTINGS, ...configured.get(name), ...settings };
-    checkSettings(whole);
+    const whole = { ...DEFAULT_SETTINGS, partitions: partitionsByDefault, ...configured.get(name), ...settings };
+    checkTopic(name, whole);
     const { row, changes } = rows.define(name, whole);
     const topic = add(name, row);
     const isKept = tables.write(changes);

@@ -26,7 +26,8 @@ export const DEFAULT_SETTINGS: TopicSettings = {
   durability: 'synced',
 };
 
-const PARTITIONS_MAX = 4096;
+/** Bound of a topic's partitions. */
+export const PARTITIONS_MAX = 4096;
 const NAME_LENGTH_MAX = 249;
 
 export interface TopicRows {
@@ -77,6 +78,12 @@ export function checkTopicName(name: string): void {
   if (isLegal) return;
   const text = `topic name ${JSON.stringify(name.slice(0, NAME_LENGTH_MAX))}: use 1 to 249 of a-z A-Z 0-9 . _ -, and not . or ..`;
   throw new HeadwaterError('TOPIC_INVALID', text);
+}
+
+/** Throws TOPIC_INVALID for what can't be made. */
+export function checkTopic(name: string, settings: TopicSettings): void {
+  checkTopicName(name);
+  checkSettings(settings);
 }
 
 /** Throws TOPIC_INVALID. */

@@ -53,3 +53,12 @@ interface LogDirs {
 test('kafka-acls is told that there is no access control', async () => {
   await expect(tool('AclCommand', '--list')).rejects.toThrow('SecurityDisabledException');
 });
+
+test('kafka-configs tells what holds for the broker, and that there are no quotas and no users', async () => {
+  const describe = (...what: string[]): Promise<string> => tool('kafka.admin.ConfigCommand', '--describe', ...what);
+  const broker = await describe('--entity-type', 'brokers', '--entity-name', '1', '--all');
+  expect(broker).toContain('num.partitions=1 sensitive=false synonyms={DEFAULT_CONFIG:num.partitions=1}');
+  expect(broker).toContain('auto.create.topics.enable=true');
+  const user = await describe('--entity-type', 'users', '--entity-name', 'nobody');
+  expect(user).not.toContain('SCRAM');
+});

@@ -171,11 +171,21 @@ test('CreateTopics makes topics with their settings, and says what is wrong with
   expect(again.topics[0]!.errorCode).toBe(36);
 });
 
-test('CreateTopics on trial makes nothing', async () => {
-  const { log, connect } = await openDoor();
+test('CreateTopics on trial makes nothing, and checks what making would', async () => {
+  const { log, connect } = await openDoor({ settings: { 'num.partitions': 4 } });
   const client = await connect();
   const topics = [{ name: 'a', numPartitions: 1, replicationFactor: 1 }];
   expect((await client.ask(createTopics, 7, { topics, validateOnly: true })).topics[0]!.errorCode).toBe(0);
+  const wrong = [
+    { ...topics[0]!, name: 'a/b' },
+    { ...topics[0]!, name: 'b', configs: [{ name: 'retention.ms', value: 'soon' }] },
+  ];
+  const refused = await client.ask(createTopics, 7, { topics: wrong, validateOnly: true });
+  expect(refused.topics.map(({ errorCode }) => errorCode)).toEqual([17, 40]);
+  const counted = { name: 'c', numPartitions: -1, replicationFactor: -1 };
+  const { topics: told } = await client.ask(createTopics, 7, { topics: [counted], validateOnly: true });
+  expect(told).toMatchObject([{ errorCode: 0, numPartitions: 4, replicationFactor: 1 }]);
+  expect(told[0]!.configs).toContainEqual(expect.objectContaining({ name: 'retention.ms', value: '604800000' }));
   expect(log.topics()).toEqual([]);
 });
 
@@ -246,7 +256,76 @@ test('DescribeConfigs tells the settings of topics and the id of the broker', as
     ['cleanup.policy', 'delete'],
     ['retention.ms', '60000'],
   ]);
-  expect(results[2]!.configs).toMatchObject([{ name: 'node.id', value: '1' }]);
+  expect(results[1]!.errorMessage).toBeNull();
+  expect(results[3]!.errorMessage).toContain('there is one broker, 1');
+});
+
+test('a setting of a topic tells where it is from and what it goes back to, where that is asked for', async () => {
+  const { log, connect } = await openDoor({ settings: { 'message.max.bytes': 5000 } });
+  await log.createTopic('readings', { retentionMs: 60_000 });
+  const client = await connect();
+  const configurationKeys = ['retention.ms', 'max.message.bytes', 'cleanup.policy'];
+  const resources = [{ resourceType: 2, resourceName: 'readings', configurationKeys }];
+  const { results } = await client.ask(describeConfigs, 4, { resources, includeSynonyms: true });
+  const week = { name: 'log.retention.ms', value: '604800000', source: 5 };
+  expect(Object.fromEntries(results[0]!.configs.map(({ name, synonyms }) => [name, synonyms]))).toEqual({
+    'retention.ms': [{ name: 'retention.ms', value: '60000', source: 1 }, week],
+    'max.message.bytes': [{ name: 'message.max.bytes', value: '5000', source: 4 }],
+    'cleanup.policy': [{ name: 'log.cleanup.policy', value: 'delete', source: 5 }],
+  });
+  const plain = await client.ask(describeConfigs, 1, { resources });
+  expect(plain.results[0]!.configs.map(({ synonyms }) => synonyms)).toEqual([[], [], []]);
+});
+
+test('the broker tells its settings by the names, types and sources of Kafka, all read-only', async () => {
+  const { kafka, connect } = await openDoor({ settings: { 'node.id': 7, 'num.partitions': 3 } });
+  const client = await connect();
+  for (const resourceName of ['', '7']) {
+    const { results } = await client.ask(describeConfigs, 4, { resources: [{ resourceType: 4, resourceName }] });
+    const { configs } = results[0]!;
+    const told = Object.fromEntries(
+      configs.map(({ name, value, configType, configSource }) => [name, [value, configType, configSource]]),
+    );
+    expect(told).toMatchObject({
+      'node.id': ['7', 3, 4],
+      'broker.id': ['7', 3, 5],
+      'num.partitions': ['3', 3, 4],
+      'auto.create.topics.enable': ['true', 1, 5],
+      'delete.topic.enable': ['true', 1, 5],
+      'message.max.bytes': ['1048588', 3, 5],
+      'log.retention.ms': ['604800000', 5, 5],
+      'log.cleanup.policy': ['delete', 7, 5],
+      'offsets.retention.minutes': ['10080', 3, 5],
+      'advertised.listeners': [`PLAINTEXT://127.0.0.1:${kafka.port}`, 7, 5],
+      'broker.rack': [null, 2, 5],
+    });
+    // What kafka-ui reads its version from.
+    expect(told['inter.broker.protocol.version']![0]).toMatch(/^\d+\.\d+-IV\d$/);
+    expect(configs.every(({ readOnly }) => readOnly)).toBe(true);
+    expect(new Set(configs.map(({ name }) => name)).size).toBe(configs.length);
+  }
+});
+
+test('the number of the node is that of its broker, leader, controller and coordinator', async () => {
+  const { log, connect } = await openDoor({ settings: { 'node.id': 7 } });
+  await log.createTopic('readings');
+  const client = await connect();
+  const answer = await client.ask(metadata, 9, { topics: null });
+  expect([answer.controllerId, answer.brokers[0]!.nodeId, answer.topics[0]!.partitions[0]!.leaderId]).toEqual([
+    7, 7, 7,
+  ]);
+  expect((await client.ask(findCoordinator, 2, { key: 'g' })).nodeId).toBe(7);
+  expect((await client.ask(describeCluster, 1, {})).brokers[0]!.brokerId).toBe(7);
+});
+
+test('without auto.create.topics.enable no client makes a topic by asking for it', async () => {
+  const { log, connect } = await openDoor({ settings: { 'auto.create.topics.enable': false } });
+  const client = await connect();
+  for (const version of [0, 4, 13]) {
+    const { topics } = await client.ask(metadata, version, { topics: [{ name: 'new' }] });
+    expect(topics).toMatchObject([{ name: 'new', errorCode: 3 }]);
+  }
+  expect(log.topics()).toEqual([]);
 });
 
 test('ListOffsets refuses a place that its version does not know, and one that is asked for twice', async () => {

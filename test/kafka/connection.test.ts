@@ -5,6 +5,7 @@ import { systemClock, type Clock } from '../../src/clock.ts';
 import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import { metadata } from '../../src/formats/kafka/03-metadata.ts';
+import { findCoordinator } from '../../src/formats/kafka/10-find-coordinator.ts';
 import { encodeRequest } from '../../src/formats/kafka/envelope.ts';
 import { batchOf, fetchOf, openDoor, produceOf, produceOne } from './open-door.ts';
 import { hex } from '../formats/kafka/hex.ts';
@@ -110,7 +111,21 @@ test('while the log is full no Produce is begun, and others are served', async (
   expect((await other.ask(metadata, 9, { topics: null })).topics).toHaveLength(1);
   expect(kafka.status().requests['Produce']).toBeUndefined();
   log.setFull(false);
-  expect((await answer()).responses[0]!.partitionResponses[0]!.errorCode).toBe(0);
+  const done = await answer();
+  expect(done.responses[0]!.partitionResponses[0]!.errorCode).toBe(0);
+  expect(done.throttleTimeMs).toBe(0);
+});
+
+test('an answer to Produce asks the client to rest while the log is full', async () => {
+  const { log, kafka, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const held = log.hold();
+  const answer = client.send(produce, 9, produceOf('readings', batchOf(['a'])));
+  while ((kafka.status().requests['Produce'] ?? 0) === 0) await turn();
+  log.setFull(true);
+  held.release();
+  expect((await answer()).throttleTimeMs).toBeGreaterThan(0);
 });
 
 test('many large requests at once are all answered, though the door holds few of them together', async () => {
@@ -202,8 +217,49 @@ test('a connection too many is refused', async () => {
   const second = await connect();
   await second.closed();
   expect(kafka.status().refused).toBe(1);
-  expect(lines.join()).toContain('too many');
+  expect(lines.join()).toContain('there are 1 already, see kafka.clients');
   expect((await first.ask(metadata, 9, { topics: null })).controllerId).toBe(1);
+});
+
+test('connections of one address are bounded by themselves, and a place is free again', async () => {
+  const { kafka, lines, connect } = await openDoor({ settings: { 'max.connections.per.ip': 1 } });
+  const first = await connect();
+  await first.ask(metadata, 9, { topics: null });
+  const second = await connect();
+  await second.closed();
+  expect(lines.join()).toContain('kafka.max.connections.per.ip');
+  first.end();
+  while (kafka.status().connections > 0) await turn();
+  expect((await (await connect()).ask(metadata, 9, { topics: null })).controllerId).toBe(1);
+  expect(kafka.status().refused).toBe(1);
+});
+
+test('each listener tells its clients its own address, and limits count for all of them', async () => {
+  const listen = { host: '127.0.0.1', port: 0 };
+  const outside = { listen, advertise: { host: 'gateway.example', port: 19_094 } };
+  const { kafka, connect } = await openDoor({ listeners: [outside, { listen }], limits: { connectionsMax: 3 } });
+  const told: unknown[] = [];
+  for (const port of kafka.ports) {
+    const client = await connect(port);
+    const [broker] = (await client.ask(metadata, 9, { topics: null })).brokers;
+    told.push(broker);
+    const coordinator = await client.ask(findCoordinator, 2, { key: 'g' });
+    expect(coordinator).toMatchObject({ host: broker!.host, port: broker!.port });
+  }
+  expect(told).toMatchObject([
+    { host: '127.0.0.1', port: kafka.port },
+    { host: 'gateway.example', port: 19_094 },
+    { host: '127.0.0.1', port: kafka.ports[2] },
+  ]);
+  await (await connect(kafka.ports[1])).closed();
+  expect(kafka.status().refused).toBe(1);
+});
+
+test('a listener that can not open leaves none open', async () => {
+  const { kafka } = await openDoor();
+  const listen = { host: '127.0.0.1', port: 0 };
+  const opening = openDoor({ listeners: [{ listen }, { listen: { ...listen, port: kafka.port } }] });
+  await expect(opening).rejects.toThrow('EADDRINUSE');
 });
 
 test('on close what was begun is answered, and a waiting fetch ends', async () => {

@@ -2,12 +2,14 @@
 
 import { onTestFinished } from 'vitest';
 import { systemClock, type Clock } from '../../src/clock.ts';
+import type { KafkaNames } from '../../src/config-kafka.ts';
 import { encodeBatch, type BatchOptions } from '../../src/formats/batch.ts';
 import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import type { ResponseOf } from '../../src/formats/kafka/schema.ts';
 import { openGroups, type GroupSettings, type Groups } from '../../src/groups/groups.ts';
 import type { KafkaLimits } from '../../src/kafka/handler.ts';
+import type { ListenerSettings } from '../../src/kafka/listener.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { createTrace } from '../../src/trace.ts';
 import { fakeLog, type FakeLog } from '../fakes/log.ts';
@@ -18,7 +20,8 @@ export interface TestDoor {
   log: FakeLog;
   groups: Groups;
   lines: string[];
-  connect(): Promise<RawClient>;
+  /** To the first listener, unless it says otherwise. */
+  connect(port?: number): Promise<RawClient>;
 }
 
 export async function openDoor(
@@ -26,15 +29,17 @@ export async function openDoor(
     limits?: Partial<KafkaLimits>;
     clock?: Clock;
     advertise?: { host: string; port: number };
+    listeners?: ListenerSettings[];
     groupSettings?: Partial<GroupSettings>;
+    settings?: Partial<KafkaNames>;
   } = {},
 ): Promise<TestDoor> {
   const log = fakeLog();
   const lines: string[] = [];
   const trace = createTrace({ write: (line) => lines.push(line), isJournal: false });
   const clock = options.clock ?? systemClock;
-  const settings = { initialRebalanceDelayMs: 0, ...options.groupSettings };
-  const groups = openGroups({ log, clock, trace, settings });
+  const groupSettings = { initialRebalanceDelayMs: 0, ...options.groupSettings };
+  const groups = openGroups({ log, clock, trace, settings: groupSettings });
   const listen = { host: '127.0.0.1', port: 0 };
   const kafka = await openKafka({ listen, log, groups, clock, trace, ...options });
   const clients: RawClient[] = [];
@@ -48,8 +53,8 @@ export async function openDoor(
     log,
     groups,
     lines,
-    async connect() {
-      const client = await RawClient.connect(kafka.port);
+    async connect(port = kafka.port) {
+      const client = await RawClient.connect(port);
       clients.push(client);
       return client;
     },

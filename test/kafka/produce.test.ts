@@ -41,6 +41,15 @@ test('versions 0 to 2 are answered with an error that these versions can read', 
   expect(log.partition('readings').batches).toHaveLength(0);
 });
 
+test('a batch above message.max.bytes is too large', async () => {
+  const { log, connect } = await openDoor({ settings: { 'message.max.bytes': 1200 } });
+  await log.createTopic('readings');
+  const client = await connect();
+  const large = await produceOne(client, 'readings', batchOf(['x'.repeat(1200)]));
+  expect([large.errorCode, large.errorMessage]).toEqual([10, expect.stringContaining('where 1200 are allowed')]);
+  expect((await produceOne(client, 'readings', batchOf(['x'.repeat(1000)]))).errorCode).toBe(0);
+});
+
 test('each partition has its own outcome', async () => {
   const { log, connect } = await openDoor();
   await log.createTopic('readings', { partitions: 2 });

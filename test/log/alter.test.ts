@@ -54,3 +54,14 @@ test('what the configuration gives, fewer partitions and unknown topics are refu
   await expect(log.alterTopic('nowhere', {})).rejects.toThrow('there is no topic nowhere');
   expect(log.topic('t')!.settings).toMatchObject({ retentionMs: 5000, retentionBytes: 7 });
 });
+
+test('a topic that is made without a number has the partitions of the node, unless the configuration names it', async () => {
+  const configured = new Map([['named', { partitions: 2 }]]);
+  opened = await openLogFolder({ partitionsByDefault: 3, topics: configured });
+  const { log } = opened;
+  await log.createTopic('given', { partitions: 5 });
+  await log.createTopic('made');
+  log.ensureTopic('ensured');
+  const counts = ['given', 'made', 'ensured', 'named'].map((name) => log.topic(name)!.partitions.length);
+  expect(counts).toEqual([5, 3, 3, 2]);
+});

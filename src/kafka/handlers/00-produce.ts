@@ -9,6 +9,7 @@
 // An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
 // append fails then, the connection is closed, as Kafka does. `timeout_ms` is not used: a commit is decided in time or
 // the card is failing, which is an answer of its own. Transactional ids are refused until transactions are served.
+// While the log is full no Produce is begun (connection.ts), and answers ask the client to rest (KIP-219).
 // Requests of one connection overlap: their batches are appended in order, and join the same commit.
 
 import { compressionOf, readBatchHeader } from '../../formats/batch.ts';
@@ -28,6 +29,8 @@ type PartitionResponse = TopicResponse['partitionResponses'][number];
 const BATCH_VERSION_AT = 16;
 const ZSTD_SINCE = 7;
 const ACKS = [-1, 0, 1];
+/** How long a client shall rest while the log is full: a moment in which commits make room. */
+const PUSH_BACK_MS = 100;
 const BY_ID_FROM = 13;
 const UNKNOWN_ID: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_ID, errorMessage: null };
 const UNKNOWN: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null };
@@ -41,7 +44,7 @@ export const produceHandler = defineHandler(produce, answer, { mayOverlap: true 
 async function answer(request: Request, call: Call) {
   const refusal = refusalOf(request, call.version);
   const responses = await Promise.all(request.topicData.map((topic) => appendTopic(topic, call, refusal)));
-  if (request.acks !== 0) return { responses };
+  if (request.acks !== 0) return { responses, throttleTimeMs: call.door.log.isFull() ? PUSH_BACK_MS : 0 };
   const hasFailed = responses.some(({ partitionResponses }) => partitionResponses.some((each) => each.errorCode !== 0));
   return hasFailed ? HANG_UP : NO_ANSWER;
 }
@@ -81,7 +84,7 @@ async function appendPartition(
   if (partition === undefined) return failed(index, UNKNOWN);
   try {
     if (records === null || records.length === 0) return failed(index, NO_BATCH);
-    const refusal = refusalOfBatch(records, version);
+    const refusal = refusalOfBatch(records, version, door.settings['message.max.bytes']);
     if (refusal !== undefined) return failed(index, refusal);
     const { recordCount } = readBatchHeader(records);
     const bytes = records.length;
@@ -98,7 +101,11 @@ function countProduced({ counters }: Door, records: number, bytes: number): void
   counters.produced.bytes += bytes;
 }
 
-function refusalOfBatch(records: Buffer, version: number): KafkaOutcome | undefined {
+function refusalOfBatch(records: Buffer, version: number, bytesMax: number): KafkaOutcome | undefined {
+  if (records.length > bytesMax) {
+    const errorMessage = `a batch of ${records.length} bytes where ${bytesMax} are allowed`;
+    return { errorCode: KafkaError.MESSAGE_TOO_LARGE, errorMessage };
+  }
   if (records.length > BATCH_VERSION_AT && records[BATCH_VERSION_AT] !== 2) {
     return { errorCode: KafkaError.INVALID_RECORD, errorMessage: 'records are not a batch of version 2' };
   }

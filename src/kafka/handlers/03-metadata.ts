@@ -5,8 +5,8 @@
 //   5  offline replicas                    9  flexible              12  topics by id alone
 //   13 an error for the whole: it is what sends a client back to its bootstrap servers, and never happens here
 //
-// One node is broker, controller, leader of everything and its only replica. A topic that a client may make is there
-// before the answer leaves, so that its first Produce finds it. Authorized operations are never told.
+// One node is broker, controller, leader of everything and its only replica. A topic that a client may make (it says so, and
+// auto.create.topics.enable does) is there before the answer leaves, so that its first Produce finds it. Authorized operations are never told.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { metadata } from '../../formats/kafka/03-metadata.ts';
@@ -23,10 +23,11 @@ export const metadataHandler = defineHandler(metadata, answer);
 
 function answer(request: Request, call: Call): ResponseDraft<typeof metadata> {
   const { log, nodeId } = call.door;
+  const mayMake = request.allowAutoTopicCreation && call.door.settings['auto.create.topics.enable'];
   const isForAll = request.topics === null || (call.version === 0 && request.topics.length === 0);
   const topics = isForAll
     ? log.topics().map((topic) => describe(topic, nodeId))
-    : (request.topics ?? []).map((wanted) => find(wanted, request.allowAutoTopicCreation, call));
+    : (request.topics ?? []).map((wanted) => find(wanted, mayMake, call));
   return {
     brokers: [{ nodeId, ...call.endpoint }],
     clusterId: log.clusterId,

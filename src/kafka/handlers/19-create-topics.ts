@@ -2,17 +2,18 @@
 //
 //   2  throttle time   4  -1 for the broker's own counts   5  flexible, settings in the answer   7  topic id
 //
-// Replication factor 1 (or -1) is all that one node can do. headwater keeps the settings of retention and compaction; other
-// settings of Kafka's topics are accepted where leaving them out changes nothing that a client could see, and INVALID_CONFIG
-// where it would (LogAppendTime).
+// Replication factor 1 (or -1) is all that one node can do; -1 partitions are those of the configuration's topic, else
+// num.partitions. Settings that headwater does not keep are accepted where leaving them out changes nothing that a client
+// could see, and INVALID_CONFIG where it would. A trial checks all that making the topic would.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { createTopics } from '../../formats/kafka/19-create-topics.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { Topic, TopicSettings } from '../../log/log.ts';
+import { checkTopic, DEFAULT_SETTINGS, PARTITIONS_MAX, type Topic, type TopicSettings } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
 import { defineHandler, type Call } from '../handler.ts';
-import { configsOf, PARTITIONS_MAX, readConfigs } from '../topic-configs.ts';
+import { isOnlyHere, repeatedIn, TWICE } from '../placement.ts';
+import { configsOf, readConfigs } from '../topic-configs.ts';
 
 type Request = RequestOf<typeof createTopics>;
 type TopicRequest = Request['topics'][number];
@@ -24,21 +25,17 @@ const BROKERS_CHOICE = -1;
 export const createTopicsHandler = defineHandler(createTopics, answer);
 
 async function answer(request: Request, call: Call): Promise<ResponseDraft<typeof createTopics>> {
-  const names = request.topics.map(({ name }) => name);
+  const repeated = repeatedIn(request.topics);
   const topics: TopicResponse[] = [];
   for (const wanted of request.topics) {
-    const isTwice = names.indexOf(wanted.name) !== names.lastIndexOf(wanted.name);
-    topics.push(
-      isTwice
-        ? failed(wanted, refusal(KafkaError.INVALID_REQUEST, 'the topic is in the request twice'))
-        : await createOne(wanted, request.validateOnly, call),
-    );
+    const isTwice = repeated.has(wanted.name);
+    topics.push(isTwice ? failed(wanted, TWICE) : await createOne(wanted, request.validateOnly, call));
   }
   return { topics };
 }
 
-async function createOne(wanted: TopicRequest, isTrial: boolean, { door }: Call): Promise<TopicResponse> {
-  const { log, limits, nodeId } = door;
+async function createOne(wanted: TopicRequest, isTrial: boolean, call: Call): Promise<TopicResponse> {
+  const { log, limits, nodeId } = call.door;
   const settings = settingsOf(wanted, nodeId);
   if ('errorCode' in settings) return failed(wanted, settings);
   if (log.topic(wanted.name) !== undefined) {
@@ -47,16 +44,25 @@ async function createOne(wanted: TopicRequest, isTrial: boolean, { door }: Call)
   if (log.topics().length >= limits.topicsMax) {
     return failed(wanted, refusal(KafkaError.POLICY_VIOLATION, `there are ${limits.topicsMax} topics already`));
   }
-  if (isTrial) return { name: wanted.name, errorCode: KafkaError.NONE, replicationFactor: 1, ...countOf(settings) };
   try {
-    return created(await log.createTopic(wanted.name, settings));
+    if (isTrial) return tried(wanted.name, settings, call);
+    return created(await log.createTopic(wanted.name, settings), call);
   } catch (error) {
     return failed(wanted, outcomeOf(error));
   }
 }
 
-function countOf({ partitions }: Wanted): { numPartitions: number } {
-  return { numPartitions: partitions ?? 1 };
+/** What would be made. Throws TOPIC_INVALID. */
+function tried(name: string, settings: Wanted, { door }: Call): TopicResponse {
+  const whole = { ...DEFAULT_SETTINGS, partitions: door.settings['num.partitions'], ...settings };
+  checkTopic(name, whole);
+  return {
+    name,
+    errorCode: KafkaError.NONE,
+    numPartitions: whole.partitions,
+    replicationFactor: 1,
+    configs: configsOf(whole, door.settings),
+  };
 }
 
 function settingsOf(wanted: TopicRequest, nodeId: number): Wanted | KafkaOutcome {
@@ -80,27 +86,25 @@ function counted({ numPartitions, replicationFactor }: TopicRequest): number | K
   return numPartitions;
 }
 
-/** A client may place each partition itself, which leaves it one choice. */
 function assigned({ assignments, numPartitions, replicationFactor }: TopicRequest, nodeId: number) {
   if (numPartitions !== BROKERS_CHOICE || replicationFactor !== BROKERS_CHOICE) {
     return refusal(KafkaError.INVALID_REQUEST, 'both counts and an assignment are given');
   }
   const indexes = new Set(assignments.map(({ partitionIndex }) => partitionIndex));
   const isWhole = assignments.every((_, index) => indexes.has(index));
-  const isOurs = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === nodeId);
-  if (isWhole && isOurs && assignments.length <= PARTITIONS_MAX) return assignments.length;
+  if (isWhole && isOnlyHere(assignments, nodeId) && assignments.length <= PARTITIONS_MAX) return assignments.length;
   const errorMessage = `an assignment gives each partition from 0 on to broker ${nodeId} alone`;
   return refusal(KafkaError.INVALID_REPLICA_ASSIGNMENT, errorMessage);
 }
 
-function created(topic: Topic): TopicResponse {
+function created(topic: Topic, { door }: Call): TopicResponse {
   return {
     name: topic.name,
     topicId: topic.id,
     errorCode: KafkaError.NONE,
     numPartitions: topic.partitions.length,
     replicationFactor: 1,
-    configs: configsOf(topic.settings),
+    configs: configsOf(topic.settings, door.settings),
   };
 }
 

@@ -2,13 +2,17 @@
 //
 //   1  source and synonyms   3  type and documentation   4  flexible
 //
-// Synonyms and documentation are left out. Of the broker only its id is told.
+// Topics and this broker (by its number, or by no name: what holds for all brokers). Documentation is left out: Kafka's own
+// fits.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { BROKER_RESOURCE, describeConfigs, TOPIC_RESOURCE } from '../../formats/kafka/32-describe-configs.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import { defineHandler, type Call, type Door } from '../handler.ts';
-import { brokerConfigs, configsOf, type TopicConfig } from '../topic-configs.ts';
+import { brokerConfigs, withSynonyms } from '../broker-configs.ts';
+import type { KafkaOutcome } from '../codes.ts';
+import { defineHandler, type Call } from '../handler.ts';
+import type { ShownConfig } from '../shown-config.ts';
+import { configsOf } from '../topic-configs.ts';
 
 type Request = RequestOf<typeof describeConfigs>;
 type ResourceRequest = Request['resources'][number];
@@ -16,28 +20,32 @@ type ResourceResponse = ResponseDraft<typeof describeConfigs>['results'][number]
 
 export const describeConfigsHandler = defineHandler(describeConfigs, answer);
 
-function answer(request: Request, { door }: Call): ResponseDraft<typeof describeConfigs> {
-  return { results: request.resources.map((resource) => describe(resource, door)) };
+function answer(request: Request, call: Call): ResponseDraft<typeof describeConfigs> {
+  return { results: request.resources.map((resource) => describe(resource, request.includeSynonyms, call)) };
 }
 
-function describe(wanted: ResourceRequest, door: Door): ResourceResponse {
+function describe(wanted: ResourceRequest, hasSynonyms: boolean, call: Call): ResourceResponse {
   const { resourceType, resourceName, configurationKeys } = wanted;
-  const configs = find(wanted, door);
-  if (typeof configs === 'number') return { errorCode: configs, resourceType, resourceName, configs: [] };
-  return {
-    errorCode: KafkaError.NONE,
-    resourceType,
-    resourceName,
-    configs: configs.filter(({ name }) => configurationKeys === null || configurationKeys.includes(name)),
-  };
+  const found = find(wanted, call);
+  if ('errorCode' in found) return { ...found, resourceType, resourceName, configs: [] };
+  const configs = found
+    .filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
+    .map((config) => (hasSynonyms ? config : { ...config, synonyms: [] }));
+  return { errorCode: KafkaError.NONE, resourceType, resourceName, configs };
 }
 
-function find({ resourceType, resourceName }: ResourceRequest, { log, nodeId }: Door): TopicConfig[] | number {
+function find({ resourceType, resourceName }: ResourceRequest, call: Call): ShownConfig[] | KafkaOutcome {
+  const { log, nodeId, settings } = call.door;
   if (resourceType === BROKER_RESOURCE) {
-    const isUs = resourceName === '' || resourceName === String(nodeId);
-    return isUs ? brokerConfigs(nodeId) : KafkaError.INVALID_REQUEST;
+    if (resourceName === '' || resourceName === String(nodeId)) return brokerConfigs(settings, call.endpoint);
+    return refusal(KafkaError.INVALID_REQUEST, `there is one broker, ${nodeId}, and no ${resourceName}`);
   }
-  if (resourceType !== TOPIC_RESOURCE) return KafkaError.INVALID_REQUEST;
+  if (resourceType !== TOPIC_RESOURCE) return refusal(KafkaError.INVALID_REQUEST, 'topics and brokers have settings');
   const topic = log.topic(resourceName);
-  return topic === undefined ? KafkaError.UNKNOWN_TOPIC_OR_PARTITION : configsOf(topic.settings);
+  if (topic === undefined) return refusal(KafkaError.UNKNOWN_TOPIC_OR_PARTITION, null);
+  return withSynonyms(configsOf(topic.settings, settings), settings);
+}
+
+function refusal(errorCode: number, errorMessage: string | null): KafkaOutcome {
+  return { errorCode, errorMessage };
 }

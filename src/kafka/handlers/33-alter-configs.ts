@@ -6,7 +6,7 @@
 
 import { alterConfigs } from '../../formats/kafka/33-alter-configs.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import { alterResource } from '../alter-configs.ts';
+import { alterResources } from '../alter-configs.ts';
 import { defineHandler, type Call } from '../handler.ts';
 import { DEFAULT_CONFIGS, readConfigs } from '../topic-configs.ts';
 
@@ -15,15 +15,9 @@ type Response = ResponseDraft<typeof alterConfigs>;
 
 export const alterConfigsHandler = defineHandler(alterConfigs, answer);
 
-async function answer({ resources, validateOnly }: Request, { door }: Call): Promise<Response> {
-  const responses: Response['responses'][number][] = [];
-  for (const resource of resources) {
-    const { resourceType, resourceName, configs } = resource;
-    const outcome = await alterResource(door, resource, validateOnly, () => {
-      const settings = readConfigs(configs);
-      return typeof settings === 'string' ? settings : { ...DEFAULT_CONFIGS, ...settings };
-    });
-    responses.push({ resourceType, resourceName, ...outcome });
-  }
-  return { responses };
+function answer(request: Request, { door }: Call): Promise<Response> {
+  return alterResources(request, door, (configs) => {
+    const settings = readConfigs(configs);
+    return typeof settings === 'string' ? settings : { ...DEFAULT_CONFIGS, ...settings };
+  });
 }

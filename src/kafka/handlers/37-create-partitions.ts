@@ -5,9 +5,10 @@
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { createPartitions } from '../../formats/kafka/37-create-partitions.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
+import { PARTITIONS_MAX } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
 import { defineHandler, type Call, type Door } from '../handler.ts';
-import { PARTITIONS_MAX } from '../topic-configs.ts';
+import { isOnlyHere, repeatedIn, TWICE } from '../placement.ts';
 
 type Request = RequestOf<typeof createPartitions>;
 type TopicRequest = Request['topics'][number];
@@ -16,21 +17,15 @@ type Response = ResponseDraft<typeof createPartitions>;
 export const createPartitionsHandler = defineHandler(createPartitions, answer);
 
 async function answer(request: Request, { door }: Call): Promise<Response> {
-  const names = request.topics.map(({ name }) => name);
+  const repeated = repeatedIn(request.topics);
   const results: Response['results'][number][] = [];
   for (const wanted of request.topics) {
     const { name } = wanted;
-    const isTwice = names.indexOf(name) !== names.lastIndexOf(name);
-    const refusal = isTwice ? TWICE : refusalOf(wanted, door);
+    const refusal = repeated.has(name) ? TWICE : refusalOf(wanted, door);
     results.push({ name, ...(refusal ?? (await grow(wanted, request.validateOnly, door))) });
   }
   return { results };
 }
-
-const TWICE: KafkaOutcome = {
-  errorCode: KafkaError.INVALID_REQUEST,
-  errorMessage: 'the topic is in the request twice',
-};
 
 function refusalOf({ name, count, assignments }: TopicRequest, { log, nodeId }: Door): KafkaOutcome | undefined {
   const topic = log.topic(name);
@@ -41,8 +36,7 @@ function refusalOf({ name, count, assignments }: TopicRequest, { log, nodeId }: 
     return { errorCode: KafkaError.INVALID_PARTITIONS, errorMessage };
   }
   if (assignments === null) return undefined;
-  const isOurs = assignments.every(({ brokerIds }) => brokerIds.length === 1 && brokerIds[0] === nodeId);
-  if (isOurs && assignments.length === count - before) return undefined;
+  if (isOnlyHere(assignments, nodeId) && assignments.length === count - before) return undefined;
   const errorMessage = `an assignment gives each of the ${count - before} new partitions to broker ${nodeId} alone`;
   return { errorCode: KafkaError.INVALID_REPLICA_ASSIGNMENT, errorMessage };
 }

@@ -5,7 +5,7 @@
 import { CONFIG_OPERATION, incrementalAlterConfigs } from '../../formats/kafka/44-incremental-alter-configs.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
 import type { TopicSettings } from '../../log/log.ts';
-import { alterResource } from '../alter-configs.ts';
+import { alterResources } from '../alter-configs.ts';
 import { defineHandler, type Call } from '../handler.ts';
 import { defaultOf, readConfigs } from '../topic-configs.ts';
 
@@ -15,14 +15,8 @@ type Response = ResponseDraft<typeof incrementalAlterConfigs>;
 
 export const incrementalAlterConfigsHandler = defineHandler(incrementalAlterConfigs, answer);
 
-async function answer({ resources, validateOnly }: Request, { door }: Call): Promise<Response> {
-  const responses: Response['responses'][number][] = [];
-  for (const resource of resources) {
-    const { resourceType, resourceName, configs } = resource;
-    const outcome = await alterResource(door, resource, validateOnly, () => settingsOf(configs));
-    responses.push({ resourceType, resourceName, ...outcome });
-  }
-  return { responses };
+function answer(request: Request, { door }: Call): Promise<Response> {
+  return alterResources(request, door, settingsOf);
 }
 
 /** What changes, or what is wrong with it. */

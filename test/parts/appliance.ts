@@ -49,8 +49,11 @@ export interface Appliance {
 /** What of the configuration a test has to say; ports and folder are added. */
 export type ApplianceConfig = Record<string, unknown> & { data?: Record<string, unknown> };
 
-/** Makes the folder and the file; starts nothing. `data.dir` may be another one's. */
-export async function createAppliance({ data = {}, ...config }: ApplianceConfig): Promise<Appliance> {
+/** Makes the folder and the file; starts nothing. `data.dir` may be another one's. `env` is added to the environment. */
+export async function createAppliance(
+  { data = {}, ...config }: ApplianceConfig,
+  env: Record<string, string> = {},
+): Promise<Appliance> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-journey-'));
   const [mqttPort, kafkaPort, httpPort] = [await freePort(), await freePort(), await freePort()];
   const file = join(folder, 'headwater.yaml');
@@ -74,6 +77,7 @@ export async function createAppliance({ data = {}, ...config }: ApplianceConfig)
     if (isRunning()) throw new Error('headwater runs already');
     const launched = spawn(process.execPath, ['--max-semi-space-size=1', MAIN, 'serve', '--config', file], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
     });
     child = launched;
     live.add(launched);

@@ -11,13 +11,19 @@ export interface KcatRecord {
 }
 
 /**
- * Every record of a topic, from its start to its present end, in the order of each partition. Throws with kcat's own
- * words; a topic that does not exist is an error.
+ * Every record of a topic, from its start (or the offset `from`, of one partition) to its present end, in the order of each
+ * partition. Throws with kcat's own words; a topic that does not exist is an error.
  */
-export async function readTopic(bootstrap: string, topic: string, partition?: number): Promise<KcatRecord[]> {
+export async function readTopic(
+  bootstrap: string,
+  topic: string,
+  partition?: number,
+  from: number | 'beginning' = 'beginning',
+): Promise<KcatRecord[]> {
   const only = partition === undefined ? [] : ['-p', String(partition)];
   const format = '%p %o %T %K %S\n%k%s\n';
-  const args = ['-b', bootstrap, '-C', '-t', topic, ...only, '-o', 'beginning', '-e', '-q', '-X', 'check.crcs=true'];
+  const settings = ['-X', 'check.crcs=true', '-X', 'fetch.wait.max.ms=20'];
+  const args = ['-b', bootstrap, '-C', '-t', topic, ...only, '-o', String(from), '-e', '-q', ...settings];
   return parse(await kcat([...args, '-f', format]));
 }
 

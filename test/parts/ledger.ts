@@ -1,19 +1,10 @@
 // The count at the end of a journey: what publishers sent and what they were told, against what an independent reader
-// found. What is checked of each message, and is not a matter of chance:
-//
-//   QoS 2                                  there exactly once
-//   QoS 1, acknowledged on its first send  there exactly once
-//   QoS 1, sent n times                    there at least once and at most n times: MQTT has no way to tell the second
-//                                          sending of a message that was stored from a new one [MQTT-4.3.2-2]
-//   not acknowledged                       as above, or not at all
-//   order                                  within a key first arrivals are in the order of sending, and the order starts
-//                                          over no more often than the publisher connected again
-//
-// Nothing else may be there, and a key is in one partition.
+// found, by the rules of sightings.ts.
 
 import { expect } from 'vitest';
 import { readTopic, type KcatRecord } from './kcat.ts';
 import type { Publisher } from './publisher.ts';
+import { Sightings, type Reading, type Writer } from './sightings.ts';
 
 export interface Count {
   published: number;
@@ -30,85 +21,41 @@ export async function expectPublished(
   publishers: readonly Publisher[],
   keyOf: (mqttTopic: string) => string,
 ): Promise<Count> {
-  const wrong: string[] = [];
-  const records = await readTopic(bootstrap, topic);
-  const arrivals = arrivalsOf(records, wrong);
-  const count: Count = { published: 0, acked: 0, found: records.length, again: 0 };
-  for (const publisher of publishers) {
-    const numbers = arrivals.get(publisher.clientId) ?? [];
-    arrivals.delete(publisher.clientId);
-    checkNumbers(publisher, numbers, count, wrong);
-    checkOrder(publisher, numbers, keyOf, wrong);
-  }
-  for (const clientId of arrivals.keys()) wrong.push(`somebody else: ${clientId}`);
-  expect({ wrong: wrong.length, examples: wrong.slice(0, 10) }).toEqual({ wrong: 0, examples: [] });
-  return count;
+  const writers = publishers.map((each) => writerOf(each, topic, keyOf));
+  const sightings = new Sightings(writers, readPublished);
+  sightings.add(topic, await readTopic(bootstrap, topic));
+  const { differences, again } = sightings.compare();
+  const examples = differences.slice(0, 10).map(({ kind, text }) => `${kind}: ${text}`);
+  expect({ wrong: differences.length, examples }).toEqual({ wrong: 0, examples: [] });
+  const sum = (of: (publisher: Publisher) => number): number => publishers.reduce((all, each) => all + of(each), 0);
+  const [published, acked] = [sum(({ ledger }) => ledger.length), sum(({ counts }) => counts.acked)];
+  return { published, acked, found: sightings.count, again };
 }
 
-interface Arrival {
-  number: number;
-  key: string;
+/** A publisher as a writer of the log's topic that a route leads to. */
+export function writerOf(publisher: Publisher, topic: string, keyOf: (mqttTopic: string) => string): Writer {
+  const { ledger, counts } = publisher;
+  return {
+    name: publisher.clientId,
+    topic,
+    rule: publisher.qos === 2 ? 'once' : 'each sending',
+    get made() {
+      return ledger.length;
+    },
+    get connections() {
+      return counts.connections;
+    },
+    sends: (number) => ledger[number]!.sends,
+    isAcked: (number) => ledger[number]!.isAcked,
+    keyOf: (number) => keyOf(ledger[number]!.topic),
+  };
 }
 
-/** What arrived of each client, in the order of the partitions. */
-function arrivalsOf(records: readonly KcatRecord[], wrong: string[]): Map<string, Arrival[]> {
-  const arrivals = new Map<string, Arrival[]>();
-  const partitions = new Map<string, number>();
-  for (const { key, value, partition, offset } of records) {
-    const { from, n } = JSON.parse(String(value)) as { from: string; n: number };
-    const text = String(key);
-    if ((partitions.get(text) ?? partition) !== partition)
-      wrong.push(`key ${text} in two partitions, offset ${offset}`);
-    partitions.set(text, partition);
-    let of = arrivals.get(from);
-    if (of === undefined) arrivals.set(from, (of = []));
-    of.push({ number: n, key: text });
-  }
-  return arrivals;
-}
-
-function checkNumbers(publisher: Publisher, arrivals: readonly Arrival[], count: Count, wrong: string[]): void {
-  const times = new Map<number, number>();
-  for (const { number } of arrivals) times.set(number, (times.get(number) ?? 0) + 1);
-  for (const { number, sends, isAcked } of publisher.ledger) {
-    const found = times.get(number) ?? 0;
-    times.delete(number);
-    const most = publisher.qos === 2 ? Math.min(1, sends) : sends;
-    const what = `${publisher.clientId} ${number} (QoS ${publisher.qos}, sent ${sends} times)`;
-    if (isAcked && found === 0) wrong.push(`lost: ${what}`);
-    if (found > most) wrong.push(`doubled: ${what} is there ${found} times`);
-    count.published += 1;
-    count.acked += isAcked ? 1 : 0;
-    count.again += Math.max(0, found - 1);
-  }
-  for (const number of times.keys()) wrong.push(`never sent: ${publisher.clientId} ${number}`);
-}
-
-function checkOrder(
-  publisher: Publisher,
-  arrivals: readonly Arrival[],
-  keyOf: (mqttTopic: string) => string,
-  wrong: string[],
-): void {
-  const keys = new Map<string, { highest: number; last: number; backs: number }>();
-  const seen = new Set<number>();
-  for (const { number, key } of arrivals) {
-    const topic = publisher.ledger[number]?.topic;
-    if (topic !== undefined && keyOf(topic) !== key) wrong.push(`${publisher.clientId} ${number} has key ${key}`);
-    const at = keys.get(key) ?? { highest: -1, last: -1, backs: 0 };
-    keys.set(key, at);
-    if (!seen.has(number) && number < at.highest)
-      wrong.push(`reordered: ${publisher.clientId} ${number} after ${at.highest}`);
-    seen.add(number);
-    if (number <= at.last) at.backs += 1;
-    at.last = number;
-    at.highest = Math.max(at.highest, number);
-  }
-  for (const [key, { backs }] of keys) {
-    if (backs >= publisher.counts.connections)
-      wrong.push(`key ${key} of ${publisher.clientId} starts over ${backs} times`);
-  }
-}
+/** What `readingOf` of publisher.ts has written. */
+export const readPublished: Reading = (_topic, { value }) => {
+  const { from, n } = JSON.parse(String(value)) as { from: string; n: number };
+  return { from, n };
+};
 
 /**
  * What is in headwater's own log is upstream once: the same records at the same offsets, partition by partition, and

@@ -29,6 +29,7 @@ def arguments():
     parser.add_argument("--count", type=int, default=0, help="end when so many are acknowledged (default: never)")
     parser.add_argument("--uid", default=hexlify(os.urandom(8)).decode(), help="in hex (default: a random one)")
     parser.add_argument("--store", type=int, default=1000, help="readings it can hold; then it waits (default: %(default)s)")
+    parser.add_argument("--tell", type=float, default=1, help="seconds between lines about how far it is (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -111,7 +112,7 @@ def main():
                 break
             made += 1
         device.poll()
-        if time.monotonic() - told >= 1:
+        if time.monotonic() - told >= options.tell:
             told = time.monotonic()
             tell()
         time.sleep(0.002)

@@ -73,7 +73,7 @@ async function zero(folder: string, from: number, count: number): Promise<void> 
   await overwrite(path, start, Buffer.alloc(Math.min(count, size - start)));
 }
 
-async function overwrite(path: string, at: number, bytes: Buffer): Promise<void> {
+export async function overwrite(path: string, at: number, bytes: Buffer): Promise<void> {
   const file = await open(path, 'r+');
   await file.write(bytes, 0, bytes.length, at);
   await file.close();

@@ -81,8 +81,8 @@ describe('@platformatic/kafka', () => {
       const consumer = new Consumer({ ...options, groupId: 'unused', deserializers: stringDeserializers });
       const read: { key: string; value: string }[] = [];
       const partition = { partition: 0, currentLeaderEpoch: 0, fetchOffset: 0n, lastFetchedEpoch: 0 };
-      // Up to version 12 of Fetch topics go by name, and this client takes it in the place of the id.
-      const topics = [{ topicId: topic, partitions: [{ ...partition, partitionMaxBytes: 1 << 20 }] }];
+      const topicId = (await consumer.metadata({ topics: [topic] })).topics.get(topic)!.id;
+      const topics = [{ topicId, partitions: [{ ...partition, partitionMaxBytes: 1 << 20 }] }];
       const answer = await consumer.fetch({ node: 1, maxWaitTime: 1000, topics });
       for (const batch of answer.responses[0]!.partitions[0]!.records ?? []) {
         for (const { key, value } of batch.records) read.push({ key: String(key), value: String(value) });

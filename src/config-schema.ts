@@ -67,7 +67,8 @@ const data = section('What is kept on the card.', {
   budget: optional(
     bytes(128 * MIB, 16 * 1024 * GIB),
     '8GiB, or half of the disk where that is less',
-    'Bytes that the folder may take. When they are reached the oldest records go, sent or not, and it is said.',
+    'Bytes that the folder may take, all of it. When they are reached, records that are upstream go, then those of topics ' +
+      'with `whenFull: drop-oldest`; then publishers are held back until there is room.',
     '8GiB',
   ),
 });
@@ -262,6 +263,13 @@ const topic = group({
       '`immediate`: the same, and the commit waits for nothing, at the price of the card. `relaxed`: it was taken; a ' +
       'power cut within `commit.relaxed` loses it, and nobody reads it before.',
     'synced',
+  ),
+  whenFull: optional(
+    oneOf(['refuse', 'drop-oldest']),
+    'refuse',
+    'What happens when `data.budget` is reached and nothing is left that has expired or is upstream. `refuse`: publishers ' +
+      'are held back until there is room. `drop-oldest`: its oldest records go, sent or not, and it is said.',
+    'drop-oldest',
   ),
 });
 

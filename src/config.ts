@@ -68,6 +68,7 @@ export interface TopicConfig {
   retentionMs?: number;
   retentionBytes?: number;
   durability?: NonNullable<ConfigValue['topics'][string]['durability']>;
+  whenFull?: NonNullable<ConfigValue['topics'][string]['whenFull']>;
 }
 
 /** A configuration, and what it would look like as one file. */

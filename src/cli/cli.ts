@@ -159,6 +159,7 @@ function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCod
       '--durability <word>',
       'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md',
     )
+    .option('--when-full <word>', 'at the budget: refuse, which is the default, or drop-oldest')
     .action(async (topic: string, options: { output: 'text' | 'json' }) => {
       const { createTopic } = await import('./topics.ts');
       setExitCode(await createTopic(topic, options, terminal));

@@ -67,9 +67,9 @@ interface Exporting {
 }
 
 async function exportPart({ daemon, part, number, write, end, damage, progress }: Exporting): Promise<void> {
-  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability } = part;
+  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability, whenFull } = part;
   const { logStart, highWatermark } = part;
-  const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability };
+  const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability, whenFull };
   await write({ kind: 'partition', partition: { ...settings, from: logStart, to: highWatermark } });
   for await (const stretch of walkPart(daemon, part, logStart, highWatermark)) {
     const { from, to } = stretch;

@@ -14,6 +14,7 @@ export interface Part {
   retentionMs: number;
   retentionBytes: number;
   durability: string;
+  whenFull: string;
   logStart: number;
   highWatermark: number;
   /** Of its batches. */
@@ -26,6 +27,7 @@ interface Summary {
   retentionMs: number;
   retentionBytes: number;
   durability: string;
+  whenFull: string;
 }
 
 interface Detail extends Summary {
@@ -39,10 +41,10 @@ export async function partsOf(daemon: Daemon, topics: readonly string[], partiti
   const parts: Part[] = [];
   for (const name of names) {
     const { id, each, ...settings } = await daemon.getJson<Detail>(topicPath(name));
-    const { partitions, retentionMs, retentionBytes, durability } = settings;
+    const { partitions, retentionMs, retentionBytes, durability, whenFull } = settings;
     for (const one of each) {
       if (partition !== undefined && one.partition !== partition) continue;
-      parts.push({ topic: name, topicId: id, partitions, retentionMs, retentionBytes, durability, ...one });
+      parts.push({ topic: name, topicId: id, partitions, retentionMs, retentionBytes, durability, whenFull, ...one });
     }
   }
   if (partition !== undefined && parts.length === 0) {

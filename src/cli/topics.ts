@@ -19,13 +19,14 @@ interface Summary {
   retentionMs: number;
   retentionBytes: number;
   durability: string;
+  whenFull: string;
 }
 
 interface Detail extends Summary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETENTION BYTES', 'DURABILITY'];
+const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETENTION BYTES', 'DURABILITY', 'WHEN FULL'];
 
 export async function listTopics(options: TopicOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
@@ -50,10 +51,11 @@ export interface CreateOptions extends TopicOptions {
   retention?: string;
   retentionBytes?: string;
   durability?: string;
+  whenFull?: string;
 }
 
 export async function createTopic(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {
-  const { partitions, retention, retentionBytes, durability } = options;
+  const { partitions, retention, retentionBytes, durability, whenFull } = options;
   const settings = {
     name,
     ...(partitions !== undefined && { partitions }),
@@ -62,6 +64,7 @@ export async function createTopic(name: string, options: CreateOptions, terminal
       retentionBytes: valueOf('--retention-bytes', retentionBytes, parseBytesOrNone),
     }),
     ...(durability !== undefined && { durability }),
+    ...(whenFull !== undefined && { whenFull }),
   };
   return withDaemon(options, terminal, async (daemon) => {
     const { text } = await daemon.send('POST', '/topics', JSON.stringify(settings));
@@ -103,8 +106,9 @@ function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text
 }
 
 function rowOf({ name, partitions, records, bytes, ...settings }: Summary): (string | number)[] {
-  const { retentionMs, retentionBytes, durability } = settings;
-  return [name, partitions, records, bytes, formatDuration(retentionMs), formatBytes(retentionBytes), durability];
+  const { retentionMs, retentionBytes, durability, whenFull } = settings;
+  const kept = [formatDuration(retentionMs), formatBytes(retentionBytes)];
+  return [name, partitions, records, bytes, ...kept, durability, whenFull];
 }
 
 function valueOf(option: string, text: string, parse: typeof parseDurationOrNever): number {

@@ -32,6 +32,7 @@ export interface ExportPartition {
   retentionMs: number;
   retentionBytes: number;
   durability: string;
+  whenFull: string;
   /** What was to be exported. */
   from: number;
   to: number;
@@ -129,13 +130,17 @@ function decodeFrame(kind: ExportFrame['kind'], body: Buffer): ExportFrame {
       head: { format: 'headwater-export', version: 1, node: String(fields['node']), atMs: Number(fields['atMs']) },
     };
   }
-  const { topic, topicId, durability } = fields;
+  const { topic, topicId, durability, whenFull } = fields;
   if (typeof durability !== 'string') throw corrupt('a topic of the export without its durability');
+  if (typeof whenFull !== 'string') throw corrupt('a topic of the export without its whenFull');
   if (typeof topic !== 'string' || typeof topicId !== 'string' || !/^[0-9a-f]{32}$/.test(topicId)) {
     throw corrupt('a partition of the export without a topic');
   }
   const names = ['partition', 'partitions', 'retentionMs', 'retentionBytes', 'from', 'to'];
-  return { kind, partition: { topic, topicId, durability, ...numbersOf(fields, names) } as unknown as ExportPartition };
+  return {
+    kind,
+    partition: { topic, topicId, durability, whenFull, ...numbersOf(fields, names) } as unknown as ExportPartition,
+  };
 }
 
 function decodeBatches(body: Buffer): ExportFrame {

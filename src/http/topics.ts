@@ -11,6 +11,7 @@ import {
   DEFAULT_SETTINGS,
   DURABILITIES,
   PINS,
+  WHEN_FULL,
   type Log,
   type Topic,
   type TopicSettings,
@@ -29,7 +30,7 @@ export interface TopicDetail extends TopicSummary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const WORDS = { durability: DURABILITIES, cleanup: CLEANUPS, pin: PINS } as const;
+const WORDS = { durability: DURABILITIES, cleanup: CLEANUPS, pin: PINS, whenFull: WHEN_FULL } as const;
 const NUMBERS = Object.keys(DEFAULT_SETTINGS).filter((name) => !(name in WORDS));
 
 export function listTopics(log: Log): Answer {

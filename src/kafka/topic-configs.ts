@@ -1,12 +1,13 @@
 // Kafka's names for the settings of a topic, and what headwater makes of them.
 
-import { CLEANUPS, DEFAULT_SETTINGS, DURABILITIES, PINS, type TopicSettings } from '../log/log.ts';
+import { CLEANUPS, DEFAULT_SETTINGS, DURABILITIES, PINS, WHEN_FULL, type TopicSettings } from '../log/log.ts';
 import { KAFKA_DEFAULTS, type KafkaNames } from '../config-kafka.ts';
 import { CONFIG_SOURCE, CONFIG_TYPE, type ShownConfig } from './shown-config.ts';
 
 /** Our own, as Kafka has no words for them. */
 const DURABILITY = 'headwater.durability';
 const PIN = 'headwater.pin';
+const WHEN_FULL_NAME = 'headwater.when.full';
 const TIMESTAMP_TYPE = 'message.timestamp.type';
 const INT64_MAX = '9223372036854775807';
 
@@ -54,6 +55,7 @@ const SETTINGS: ReadonlyMap<string, Setting> = new Map([
   ['min.cleanable.dirty.ratio', ratio()],
   [DURABILITY, word('durability', DURABILITIES)],
   [PIN, word('pin', PINS)],
+  [WHEN_FULL_NAME, word('whenFull', WHEN_FULL)],
 ]);
 
 const { partitions: _, ...defaults } = DEFAULT_SETTINGS;
@@ -118,7 +120,7 @@ function policy(): Setting {
   };
 }
 
-function word(setting: 'durability' | 'pin', words: readonly string[]): Setting {
+function word(setting: 'durability' | 'pin' | 'whenFull', words: readonly string[]): Setting {
   return {
     configType: CONFIG_TYPE.string,
     read: (value) => (words.includes(value) ? { [setting]: value } : `is one of ${words.join(', ')}`),

@@ -23,6 +23,7 @@ import { ABORTED, restoreStability, type AbortedTransaction } from './stability.
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
 import { DEFAULT_SETTINGS, openTopicRows } from './topics.ts';
+import type { WhenFull } from './when-full.ts';
 
 /**
  * A group commit: all that waited, over all partitions, in one atomic synced write. Whatever joins in the same
@@ -41,6 +42,7 @@ export type { LogGap, Losses } from './gaps.ts';
 export type { AbortedTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
+export { WHEN_FULL, type WhenFull } from './when-full.ts';
 export { BATCH_BYTES_MAX } from './joining.ts';
 export { checkTopic, DEFAULT_SETTINGS, PARTITIONS_MAX } from './topics.ts';
 
@@ -61,6 +63,8 @@ export interface TopicSettings extends CleanupSettings {
   /** 1 to PARTITIONS_MAX. */
   partitions: number;
   durability: Durability;
+  /** Whether its records may go when the budget is reached. Default refuse. */
+  whenFull: WhenFull;
 }
 
 export interface Topic {

@@ -11,6 +11,7 @@ import type { Change, Tables } from '../store/store.ts';
 import { checkCleanup, checkOneOf, DEFAULT_CLEANUP } from './cleanup.ts';
 import { DURABILITIES } from './durability.ts';
 import type { TopicSettings } from './log.ts';
+import { WHEN_FULL } from './when-full.ts';
 
 export interface TopicRow {
   /** Hex of 16 bytes. */
@@ -24,6 +25,7 @@ export const DEFAULT_SETTINGS: TopicSettings = {
   ...DEFAULT_CLEANUP,
   partitions: 1,
   durability: 'synced',
+  whenFull: 'refuse',
 };
 
 /** Bound of a topic's partitions. */
@@ -88,11 +90,12 @@ export function checkTopic(name: string, settings: TopicSettings): void {
 
 /** Throws TOPIC_INVALID. */
 export function checkSettings(settings: TopicSettings): void {
-  const { partitions, durability } = settings;
+  const { partitions, durability, whenFull } = settings;
   if (!Number.isInteger(partitions) || partitions < 1 || partitions > PARTITIONS_MAX) {
     throw new HeadwaterError('TOPIC_INVALID', `${partitions} partitions: use 1 to ${PARTITIONS_MAX}`);
   }
   checkOneOf('durability', durability, DURABILITIES);
+  checkOneOf('whenFull', whenFull, WHEN_FULL);
   checkCleanup(settings);
 }
 

@@ -142,12 +142,13 @@ describe('topics', () => {
   test('create, list, describe', async () => {
     expect((await cli('topics create boiler -p 3 --retention 1d --retention-bytes 2MiB')).code).toBe(0);
     const { out } = await cli('topics list');
-    expect(out.split('\n')[1]).toMatch(/^boiler +3 +0 +0 +1d +2MiB +synced$/);
+    expect(out.split('\n')[1]).toMatch(/^boiler +3 +0 +0 +1d +2MiB +synced +refuse$/);
     expect(JSON.parse((await cli('topics list -o json')).out)).toHaveLength(2);
     expect((await cli('topics describe boiler')).out).toMatch(/FIRST OFFSET[^]*\n +2 +0 +0 +0 +0\n/);
     expect((await cli('topics create boiler')).code).toBe(1);
     expect((await cli('topics create other --retention 5')).code).toBe(2);
-    expect((await cli('topics create other --durability relaxed')).out).toMatch(/ relaxed\n$/);
+    expect((await cli('topics create other --durability relaxed')).out).toMatch(/ relaxed +refuse\n$/);
+    expect((await cli('topics create newest --when-full drop-oldest')).out).toMatch(/ drop-oldest\n$/);
     const { code, err } = await cli('topics create third --durability soon');
     expect([code, err]).toEqual([2, expect.stringContaining('durability: synced or immediate or relaxed')]);
   });

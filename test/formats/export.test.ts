@@ -16,6 +16,7 @@ const FRAMES: ExportFrame[] = [
       retentionMs: -1,
       retentionBytes: -1,
       durability: 'synced',
+      whenFull: 'refuse',
       from: 0,
       to: 2 ** 40,
     },

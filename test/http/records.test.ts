@@ -52,6 +52,7 @@ describe('topics', () => {
         dirtyRatioMin: 0.5,
         pin: 'mirrored',
         durability: 'synced',
+        whenFull: 'refuse',
       },
     ]);
     expect(((await door.ask('/topics')).json as { name: string }[]).map(({ name }) => name)).toEqual([

@@ -89,10 +89,13 @@ test('some settings are changed, the others stay; a deleted one is at its defaul
     expect(await alter(client, [set], {}, version)).toMatchObject({ errorCode: 0, resourceName: 'readings' });
   }
   expect(await alter(client, [{ name: 'headwater.durability', value: 'relaxed' }])).toMatchObject({ errorCode: 0 });
+  expect(await alter(client, [{ name: 'headwater.when.full', value: 'drop-oldest' }])).toMatchObject({ errorCode: 0 });
+  expect(await alter(client, [{ name: 'headwater.when.full', value: 'never' }])).toMatchObject({ errorCode: 40 });
   expect(await shown(client)).toMatchObject({
     'retention.ms': '6000',
     'retention.bytes': '1000',
     'headwater.durability': 'relaxed',
+    'headwater.when.full': 'drop-oldest',
   });
   await alter(client, [{ name: 'retention.bytes', configOperation: CONFIG_OPERATION.delete }]);
   expect(await shown(client)).toMatchObject({ 'retention.ms': '6000', 'retention.bytes': '-1' });

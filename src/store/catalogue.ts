@@ -42,6 +42,8 @@ export interface Catalogue {
   /** Oldest first. */
   sealed(): SealedRow[];
   has(id: number): boolean;
+  /** Of all their folders. */
+  diskBytes(): number;
   /** In the place of what was known of it. Durable on return. */
   add(segment: SealedRow, ranges: Range[]): Promise<void>;
   /** Durable on return. */
@@ -60,9 +62,21 @@ export interface Catalogue {
 
 export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   const segments = new Map<number, SealedRow>();
+  let diskBytes = 0;
   for await (const [, value] of tables.entries('segment/')) {
     const { ranges: _, ...segment } = parse<SegmentRow>(value);
+    keep(segment);
+  }
+
+  function keep(segment: SealedRow): void {
+    forget(segment.id);
     segments.set(segment.id, segment);
+    diskBytes += segment.diskBytes;
+  }
+
+  function forget(id: number): void {
+    diskBytes -= segments.get(id)?.diskBytes ?? 0;
+    segments.delete(id);
   }
 
   async function rangesIn(id: number): Promise<Range[]> {
@@ -98,6 +112,7 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   const catalogue: Catalogue = {
     sealed: () => [...segments.values()].toSorted((a, b) => a.id - b.id),
     has: (id) => segments.has(id),
+    diskBytes: () => diskBytes,
     async add(segment, ranges) {
       const row: SegmentRow = {
         ...segment,
@@ -109,11 +124,11 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
         changes.push([rangeKey(range.partition, range.lastOffset), encodeRange(segment.id, range)]);
       }
       await tables.write(changes);
-      segments.set(segment.id, segment);
+      keep(segment);
     },
     async remove(id) {
       await tables.write(await removal(id));
-      segments.delete(id);
+      forget(id);
     },
     async forgetNext() {
       const newest = [...segments.values()].toSorted((a, b) => a.id - b.id).at(-1);

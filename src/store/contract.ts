@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.ts';
 import type { Trace } from '../trace.ts';
 import type { LocatedRange, SealedRow } from './catalogue.ts';
+import type { Space } from './disk-room.ts';
 import type { Gap } from './gaps.ts';
 import type { SetAside } from './quarantine.ts';
 import type { ScrubStatus } from './scrub.ts';
@@ -91,10 +92,14 @@ export interface Store {
   removeQuarantined(): Promise<boolean>;
   /** What was read through since the start to find damage. */
   scrubbed(): ScrubStatus;
-  /** Bytes of all files, the part that is being written estimated. */
-  diskBytes(): number;
+  /** What lies in the folder, and the room left under it. */
+  space(): Space;
+  /** Measures it. */
+  measure(): Promise<void>;
   /** Why the card refuses writes at present. */
   failure(): string | undefined;
+  /** Resolves when the card answers a read of what lies on it. Rejects with what the file system says. */
+  proveReadable(): Promise<void>;
   /** Before closing: from here on a write that fails is not repeated until it is there, it rejects, and so do all after it. */
   giveUp(): void;
   close(): Promise<void>;
@@ -106,4 +111,6 @@ export interface StoreNeeds {
   trace: Trace;
   /** LevelDB's memtable; a segment is sealed at 4.5 times this. Default 8 MiB; tests use less. */
   writeBufferBytes?: number;
+  /** Size of the ballast, see ballast.ts; 0: none. Default four memtables. */
+  ballastBytes?: number;
 }

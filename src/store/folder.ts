@@ -2,16 +2,16 @@
 
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
-import type { Trace } from '../trace.ts';
 import type { Catalogue } from './catalogue.ts';
 import { checkUnlocked, isCorrupt, isDiskFull, isLocked, syncFolder } from './level.ts';
+import { openDiskRoom, type DiskRoom, type DiskRoomNeeds } from './disk-room.ts';
 import { openQuarantine, type Quarantine } from './quarantine.ts';
 import { rescueTables } from './tables-rescue.ts';
 import { openTables, type TablesRoom } from './tables.ts';
 
 export interface Taken {
+  room: DiskRoom;
   tables: TablesRoom;
   quarantine: Quarantine;
   /** What was wrong with the tables: rows are missing. */
@@ -19,16 +19,20 @@ export interface Taken {
 }
 
 /** Makes this process the owner of the folder: LevelDB's lock on the tables is the lock of all of it. */
-export async function takeFolder(folder: string, clock: Clock, trace: Trace): Promise<Taken> {
+export async function takeFolder(needs: DiskRoomNeeds, roomForOpening: number): Promise<Taken> {
+  const { folder, clock, trace } = needs;
+  let room: DiskRoom | undefined;
   try {
     await makeFolder(folder);
     await checkUnlocked(join(folder, 'tables'));
+    room = await openDiskRoom(needs, roomForOpening);
     const quarantine = await openQuarantine(folder);
     const fault = await rescueTables(folder, quarantine, clock, trace);
-    const tables = await openTables(join(folder, 'tables'), clock, trace);
+    const tables = await openTables(join(folder, 'tables'), room, clock, trace);
     await writeFile(join(folder, 'owner'), `${process.pid}\n`);
-    return { tables, quarantine, fault };
+    return { room, tables, quarantine, fault };
   } catch (error) {
+    await room?.close();
     if (isLocked(error)) {
       const owner = await readFile(join(folder, 'owner'), 'utf8').catch(() => 'unknown');
       const message = `the data folder ${folder} is in use by process ${owner.trim()}: stop it, or set data.dir to another folder`;

@@ -38,6 +38,11 @@ export async function checkUnlocked(folder: string): Promise<void> {
   await level.close();
 }
 
+/** Of keys and values: about what the write-ahead log grows by. */
+export function bytesOf(operations: readonly LevelOperation[]): number {
+  return operations.reduce((sum, each) => sum + each.key.length + (each.type === 'put' ? each.value.length : 0), 0);
+}
+
 /** Makes the entries of a folder (new files, renames, removals) durable. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');

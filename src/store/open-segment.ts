@@ -14,11 +14,24 @@ export interface OpenSegment {
   fillBytes: number;
   batches: number;
   bytes: number;
+  /** Written without any batch since the last batch. */
+  markBytes: number;
+  /** Marks have filled it. */
+  isFull: boolean;
   hasMarks: boolean;
 }
 
 export function emptyOpen(segment: Segment): OpenSegment {
-  return { segment, ranges: new Map(), fillBytes: 0, batches: 0, bytes: 0, hasMarks: false };
+  return {
+    segment,
+    ranges: new Map(),
+    fillBytes: 0,
+    batches: 0,
+    bytes: 0,
+    markBytes: 0,
+    isFull: false,
+    hasMarks: false,
+  };
 }
 
 export interface Scanned {
@@ -54,6 +67,7 @@ export async function scanSegment(
     visit(partition, value);
   });
   open.hasMarks = true;
+  open.isFull = await segment.isFull();
   return { open, commit, holes };
 }
 
@@ -70,6 +84,7 @@ function describedAs(lastOffset: number, value: Buffer, describe: Describe): Des
 
 export function account(open: OpenSegment, batches: BatchWrite[]): void {
   open.hasMarks = true;
+  if (batches.length > 0) open.markBytes = 0;
   for (const { partition, firstOffset, lastOffset, maxTimestampMs, value } of batches) {
     const bytes = value.length;
     open.fillBytes += bytes + BATCH_OVERHEAD_BYTES;

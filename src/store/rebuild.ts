@@ -7,6 +7,7 @@ import {
   batchKey,
   COMMIT_KEY,
   COMPLETE_KEY,
+  FULL_KEY,
   decodeBatchKey,
   encodeCommitNumber,
   MARKS_END,
@@ -135,7 +136,7 @@ class Rebuilding {
     for (const { key, value } of this.#small.values()) {
       if (value === undefined) continue;
       if (key.equals(COMMIT_KEY)) commit = value;
-      else if (isMark(key) || key.equals(COMPLETE_KEY)) await this.#put(key, value);
+      else if (isMark(key) || key.equals(COMPLETE_KEY) || key.equals(FULL_KEY)) await this.#put(key, value);
     }
     if (this.isEmpty) return;
     await this.#put(COMMIT_KEY, commit);

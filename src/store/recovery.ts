@@ -57,7 +57,8 @@ async function* readUnsealed(
   const onBlind = (id: number, fault: string): void => void (lostTail = `segment ${id}: ${fault}`);
   for (const id of ids) {
     // One that was only made ready holds nothing: the one before it was not full.
-    const isWritten = id === next || before === undefined || before.fillBytes >= needs.segmentBytesMax;
+    const isFull = before === undefined || before.isFull || before.fillBytes >= needs.segmentBytesMax;
+    const isWritten = id === next || isFull;
     const found = await readOne(needs, id, (fault) => (isWritten ? onBlind(id, fault) : undefined));
     if (found === undefined) {
       if (id === next) lostTail ??= `segment ${id}: nothing is left of it`;

@@ -10,6 +10,7 @@ import {
   BEHIND_ALL,
   COMMIT_KEY,
   COMPLETE_KEY,
+  FULL_KEY,
   decodeBatchKey,
   decodeMarkKey,
   MARKS_END,
@@ -133,6 +134,11 @@ export class Segment {
   /** False when the first write of this segment, which has all marks, is lost. */
   async hasAllMarks(): Promise<boolean> {
     return (await this.#level.get(COMPLETE_KEY)) !== undefined;
+  }
+
+  /** True when marks have filled it. */
+  async isFull(): Promise<boolean> {
+    return (await this.#level.get(FULL_KEY)) !== undefined;
   }
 
   /** Number of the last commit; undefined when nothing was ever written here. */

@@ -10,6 +10,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink } from '
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { HeadwaterError } from '../errors.ts';
+import { BALLAST_FILE } from './ballast.ts';
 import { readLiveFiles } from './files/manifest.ts';
 
 export interface Shadow {
@@ -20,8 +21,8 @@ export interface Shadow {
 
 const TABLE = /^(\d+)\.(?:ldb|sst)$/;
 /** Whose owner and diagnostics these are is of no use to another process. */
-const LEFT_OUT = new Set(['owner', 'LOCK', 'LOG', 'LOG.old']);
-/** A reserve file would only cost time; LevelDB's own logs stay well below. */
+const LEFT_OUT = new Set(['owner', 'LOCK', 'LOG', 'LOG.old', BALLAST_FILE]);
+/** LevelDB's own logs stay well below. */
 const COPIED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Throws USAGE where there is no log, STORE_LOCKED where a node has it open, and what the file system throws. */

@@ -11,17 +11,16 @@
 // lasts `failure()` says why, and the log refuses new work.
 
 import assert from 'node:assert';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { loadCatalogue } from './catalogue.ts';
 import type { BatchWrite, Change, RecoverHooks, Store, StoreNeeds } from './contract.ts';
-import { whenDiskHasRoom } from './disk-room.ts';
 import { takeFolder, unavailable, unreadable } from './folder.ts';
 import { loadGaps } from './gaps.ts';
 import { copiedKey, loadKeptRows, restoreRows } from './kept-rows.ts';
-import { COMMIT_KEY, COMPLETE_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
-import { isDiskFull, type LevelOperation } from './level.ts';
+import { COMMIT_KEY, COMPLETE_KEY, FULL_KEY, batchKey, encodeCommitNumber, markKey } from './keys.ts';
+import { bytesOf, isDiskFull, type LevelOperation } from './level.ts';
 import { createMending } from './mending.ts';
 import { account, emptyOpen, type OpenSegment } from './open-segment.ts';
 import { openReaders } from './readers.ts';
@@ -45,6 +44,8 @@ const RETRY_MS = 1000;
 const LOOK_MS = 5;
 /** On a full disk a segment is opened again when there is room for what is in its memory, twice, and some more. */
 const MEMTABLES_FOR_OPENING = 3;
+/** What that takes, and what is written while it lasts. */
+const MEMTABLES_OF_BALLAST = 4;
 
 /** Opens the folder, made when missing. Throws STORE_LOCKED (naming the owner's pid) or STORE_UNAVAILABLE. */
 export async function openStore(needs: StoreNeeds): Promise<Store> {
@@ -55,7 +56,9 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   const roomForOpening = writeBufferBytes * MEMTABLES_FOR_OPENING;
   const segmentsFolder = join(folder, 'segments');
 
-  const { tables: rawTables, quarantine, fault: tablesFault } = await takeFolder(folder, clock, trace);
+  const ballastBytes = needs.ballastBytes ?? writeBufferBytes * MEMTABLES_OF_BALLAST;
+  const taken = await takeFolder({ folder, clock, trace, writeBufferBytes, ballastBytes }, roomForOpening);
+  const { room, tables: rawTables, quarantine, fault: tablesFault } = taken;
   const kept = await loadKeptRows(rawTables);
   const tables: TablesRoom = {
     ...rawTables,
@@ -65,6 +68,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     },
   };
   const catalogue = await loadCatalogue(tables);
+  room.sealedBy(catalogue);
   const gaps = await loadGaps(tables, trace);
   const readers = openReaders(openSealed, clock);
   const suspects = new Set<number>();
@@ -209,6 +213,16 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     standby.catch(() => undefined);
   }
 
+  /** Marks alone fill a segment as well, so that what is only marks goes, and a full card is not taken by them. */
+  async function isFull(open: OpenSegment): Promise<boolean> {
+    if (!open.isFull && open.markBytes >= writeBufferBytes / 2) {
+      // How many bytes of batches are in it does not tell the next start that another one was begun.
+      await open.segment.write([{ type: 'put', key: FULL_KEY, value: Buffer.alloc(0) }]);
+      open.isFull = true;
+    }
+    return open.isFull || open.fillBytes >= segmentBytesMax;
+  }
+
   async function roll(full: OpenSegment): Promise<OpenSegment> {
     const taken = standby ?? createSegment();
     standby = undefined;
@@ -240,7 +254,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         trace.limited('sealing a segment failed, trying again', { segment: full.segment.id, reason: messageOf(error) });
         await clock.sleep(RETRY_MS, closing.signal);
         // After an error LevelDB moves nothing any more until it is opened again, and that takes room itself.
-        await whenDiskHasRoom(folder, roomForOpening, clock, closing.signal);
+        await room.whenRoom(roomForOpening, closing.signal);
         if (!closing.signal.aborted) await reopen(full);
       }
     }
@@ -286,11 +300,14 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       if (closing.signal.aborted && failure !== undefined) throw unavailable(folder, new Error(failure));
       try {
         assert(active !== undefined, 'recovered before written');
-        const open = active.fillBytes >= segmentBytesMax ? await roll(active) : active;
+        const open = (await isFull(active)) ? await roll(active) : active;
         const isFirst = !open.hasMarks;
-        await open.segment.write(operationsOf(batches, changes, open));
+        const operations = operationsOf(batches, changes, open);
+        await open.segment.write(operations);
         commit += 1;
         account(open, batches);
+        if (!isFirst && batches.length === 0) open.markBytes += bytesOf(operations);
+        room.note(bytesOf(operations));
         failure = undefined;
         // Until then the one before has the only whole set of marks: what is not sealed can't be removed.
         const before = sealing.at(-1);
@@ -299,7 +316,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       } catch (error) {
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
         trace.limited('a write failed; opening the segment again and repeating it', { reason: failure });
-        if (isDiskFull(error)) await whenDiskHasRoom(folder, roomForOpening, clock, closing.signal);
+        if (isDiskFull(error)) await room.whenRoom(roomForOpening, closing.signal);
         if (!closing.signal.aborted) await reopenActive();
       }
     }
@@ -412,12 +429,11 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await rm(rubbish, { recursive: true });
     },
     scrubbed: () => scrub?.status() ?? { segments: 0, bytes: 0, damaged: 0 },
-    diskBytes() {
-      let bytes = quarantine.bytes();
-      for (const each of catalogue.sealed()) bytes += each.diskBytes;
-      // LevelDB keeps a log beside the tables of what is still in memory: at most two memtables more.
-      for (const open of openSegments()) bytes += open.fillBytes + 2 * writeBufferBytes;
-      return bytes;
+    space: () => room.space(),
+    measure: () => room.measure(),
+    async proveReadable() {
+      await readdir(segmentsFolder);
+      await tables.get('meta/cluster-id');
     },
     failure: () => failure ?? tables.failure(),
     giveUp,
@@ -428,6 +444,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       const created = await standby?.catch(() => undefined);
       for (const segment of [created, active?.segment, ...sealing.map((each) => each.segment)]) await segment?.close();
       await readers.closeAll();
+      await room.close();
       await tables.close();
       await rm(join(folder, 'owner'), { force: true });
     },

@@ -4,8 +4,8 @@
 import type { Clock } from '../clock.ts';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
-import { whenDiskHasRoom } from './disk-room.ts';
-import { isDiskFull, openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
+import type { DiskRoom } from './disk-room.ts';
+import { bytesOf, isDiskFull, openLevel, syncFolder, type Level, type LevelOperation } from './level.ts';
 import type { Change, Tables } from './contract.ts';
 
 const WRITE_BUFFER_BYTES = 1024 * 1024;
@@ -28,7 +28,7 @@ interface Waiting {
 }
 
 /** Opens the tables, made when missing. Throws what LevelDB throws. */
-export async function openTables(folder: string, clock: Clock, trace: Trace): Promise<TablesRoom> {
+export async function openTables(folder: string, room: DiskRoom, clock: Clock, trace: Trace): Promise<TablesRoom> {
   const options = { createIfMissing: true, writeBufferBytes: WRITE_BUFFER_BYTES };
   let level: Level = await openLevel(folder, options);
   await syncFolder(folder);
@@ -58,12 +58,13 @@ export async function openTables(folder: string, clock: Clock, trace: Trace): Pr
       if (closing.signal.aborted && failure !== undefined) throw unwritable(failure);
       try {
         await level.batch(operations, { sync: true });
+        room.note(bytesOf(operations));
         failure = undefined;
         return;
       } catch (error) {
         failure = isDiskFull(error) ? 'the disk is full' : messageOf(error);
         trace.limited('a write to the tables failed, opening them again', { reason: failure });
-        if (isDiskFull(error)) await whenDiskHasRoom(folder, ROOM_FOR_OPENING, clock, closing.signal);
+        if (isDiskFull(error)) await room.whenRoom(ROOM_FOR_OPENING, closing.signal);
         if (!closing.signal.aborted) await reopen();
       }
     }

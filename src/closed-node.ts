@@ -44,7 +44,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
   await using rooms = new AsyncDisposableStack();
   const folder = await folderFor(needs, rooms);
   const startedMs = clock.monotonicMs();
-  const store = await openStore({ folder, clock, trace });
+  const store = await openStore({ folder, clock, trace, ballastBytes: 0 });
   rooms.defer(() => store.close());
   const wear = await openWear({
     tables: store.tables,
@@ -62,7 +62,8 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     clock,
     trace,
     topics: new Map(),
-    budgetBytes: config.data.budgetBytes,
+    // Nothing goes of a folder that is only looked at.
+    budgetBytes: needs.isWritten ? config.data.budgetBytes : Number.MAX_SAFE_INTEGER,
     ...AT_ONCE,
     retentionIntervalMs: NEVER_MS,
     tellsGaps: false,

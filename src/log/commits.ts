@@ -14,6 +14,7 @@ import type { BatchWrite, Change, Store } from '../store/store.ts';
 import { Credits } from './credits.ts';
 import type { Durability } from './durability.ts';
 import type { Commit } from './log.ts';
+import type { Room } from './room.ts';
 import { FREE_BYTES, FULL_BYTES, Rest } from './rest.ts';
 
 /** Adds a mark to the commit that starts. */
@@ -63,6 +64,8 @@ export interface Commits {
   /** Holds commits back until `work` is done: a definition that their records need. */
   holdFor(work: Promise<void>): void;
   isFull(): boolean;
+  /** Something went: wakes who waits for room, if there is some. */
+  tellRoom(): void;
   whenRoom(signal?: AbortSignal): Promise<void>;
   /** See Log.lull. */
   lull(msMax: number): number;
@@ -117,6 +120,8 @@ class GroupCommit implements Commit {
 
 export interface CommitsNeeds {
   store: Store;
+  /** Whether there is room for records, looked at after each commit. Default: always. */
+  room?: Pick<Room, 'refusal' | 'look'>;
   clock: Clock;
   intervalMs: number;
   burstMs: number;
@@ -124,10 +129,12 @@ export interface CommitsNeeds {
   relaxedMs?: number;
   /** Whether there is a topic whose records are to be committed at once: doors shall not leave them unread. */
   isHurried?: () => boolean;
+  /** After each commit. */
+  onCommit?: () => void;
 }
 
 export function createCommits(needs: CommitsNeeds): Commits {
-  const { store, clock, intervalMs, burstMs, relaxedMs = 0, isHurried = () => false } = needs;
+  const { store, room, clock, intervalMs, burstMs, relaxedMs = 0, isHurried = () => false, onCommit } = needs;
   const credits = new Credits(intervalMs, burstMs, clock.monotonicMs());
   const rest = new Rest();
   const counters: CommitCounters = {
@@ -228,6 +235,8 @@ export function createCommits(needs: CommitsNeeds): Commits {
     gathering = new GroupCommit(grew);
     const error = await write(commit);
     waitingBytes -= commit.bytes;
+    room?.look();
+    onCommit?.();
     for (const item of commit.items) {
       if (error === undefined) item.committed();
       else item.failed(error);
@@ -270,7 +279,7 @@ export function createCommits(needs: CommitsNeeds): Commits {
   }
 
   function isFull(): boolean {
-    return waitingBytes > WAITING_BYTES_FULL || store.failure() !== undefined;
+    return waitingBytes > WAITING_BYTES_FULL || store.failure() !== undefined || room?.refusal() !== undefined;
   }
 
   function tellRoom(): void {
@@ -320,6 +329,7 @@ export function createCommits(needs: CommitsNeeds): Commits {
       holds = Promise.all([holds, work.catch(() => undefined)]).then(() => undefined);
     },
     isFull,
+    tellRoom,
     whenRoom(signal) {
       if (!isFull() || signal?.aborted === true) return Promise.resolve();
       return new Promise((resolve) => {

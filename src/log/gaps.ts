@@ -1,4 +1,4 @@
-// What the card has lost, in the words of topics: for the status, for whoever asks, and as records of the topic
+// What the card has lost and what the budget has dropped, in the words of topics: for the status, for whoever asks, and as records of the topic
 // `headwater.gaps`, which a mirror takes upstream whatever else it takes. Each gap becomes one record at least (two after a
 // crash at the wrong moment): key `topic/partition`, value
 //
@@ -9,6 +9,7 @@ import { messageOf } from '../errors.ts';
 import { encodeBatch } from '../formats/batch.ts';
 import type { Gap, SetAside, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
+import { DROP_REASON, type Drop, type Drops } from './drops.ts';
 import type { Topic } from './log.ts';
 import type { LogPartition } from './partition.ts';
 
@@ -24,9 +25,11 @@ export interface LogGap {
   reason: string;
   /** When it was found, by the wall clock. */
   atMs: number;
+  /** The card has lost it, or the budget has dropped it. */
+  cause: 'card' | 'budget';
 }
 
-/** What is known of damage. */
+/** What is known of damage, and of what was dropped. */
 export interface Losses {
   /** By topic, partition and offset; 1000 at most. */
   gaps: LogGap[];
@@ -38,6 +41,7 @@ export interface Losses {
 
 export interface GapsNeeds {
   store: Store;
+  drops: Drops;
   partitions: ReadonlyMap<number, LogPartition>;
   ensureTopic: (name: string) => Topic;
   clock: Clock;
@@ -55,7 +59,7 @@ export interface GapsRoom {
   close(): Promise<void>;
 }
 
-export function openGaps({ store, partitions, ensureTopic, clock, trace, tellsGaps }: GapsNeeds): GapsRoom {
+export function openGaps({ store, drops, partitions, ensureTopic, clock, trace, tellsGaps }: GapsNeeds): GapsRoom {
   let telling: Promise<void> | undefined;
   let isClosed = false;
 
@@ -63,18 +67,37 @@ export function openGaps({ store, partitions, ensureTopic, clock, trace, tellsGa
     const partition = partitions.get(number);
     if (partition === undefined) return undefined;
     const records = lastOffset - firstOffset + 1;
-    return { topic: partition.topic.name, partition: partition.index, firstOffset, lastOffset, records, reason, atMs };
+    const { topic, index } = partition;
+    return { topic: topic.name, partition: index, firstOffset, lastOffset, records, reason, atMs, cause: 'card' };
+  }
+
+  /** From an offset on: all that was dropped, or what was not told yet. */
+  function dropInWords(drop: Drop, firstOffset: number): LogGap | undefined {
+    const gap = inWords({ ...drop, firstOffset, reason: DROP_REASON });
+    return gap === undefined ? undefined : { ...gap, cause: 'budget' };
   }
 
   async function tell(): Promise<void> {
+    await tellLost();
+    for (let untold; !isClosed && (untold = drops.list().filter(isUntold)).length > 0;) {
+      await append(untold.map((drop) => dropInWords(drop, drop.toldTo)));
+      await drops.told(untold);
+    }
+  }
+
+  async function tellLost(): Promise<void> {
     for (let untold; !isClosed && (untold = store.gaps().filter(({ isTold }) => isTold !== true)).length > 0;) {
-      const records = untold.map(inWords).filter((each) => each !== undefined);
-      if (records.length > 0) await ensureTopic(GAPS_TOPIC).partitions[0]!.append(encodeBatch(records.map(recordOf)));
+      await append(untold.map(inWords));
       await store.gapsTold(untold);
     }
   }
 
-  function recordOf({ atMs, ...gap }: LogGap): { timestampMs: number; key: Buffer; value: Buffer } {
+  async function append(found: (LogGap | undefined)[]): Promise<void> {
+    const gaps = found.filter((each) => each !== undefined);
+    if (gaps.length > 0) await ensureTopic(GAPS_TOPIC).partitions[0]!.append(encodeBatch(gaps.map(recordOf)));
+  }
+
+  function recordOf({ atMs, cause: _, ...gap }: LogGap): { timestampMs: number; key: Buffer; value: Buffer } {
     const key = Buffer.from(`${gap.topic}/${gap.partition}`);
     const value = Buffer.from(JSON.stringify({ ...gap, at: new Date(atMs).toISOString() }));
     return { timestampMs: clock.wallMs(), key, value };
@@ -82,7 +105,8 @@ export function openGaps({ store, partitions, ensureTopic, clock, trace, tellsGa
 
   return {
     losses() {
-      const gaps = store.gaps().map(inWords);
+      const dropped = drops.list().map((drop) => dropInWords(drop, drop.firstOffset));
+      const gaps = [...store.gaps().map(inWords), ...dropped];
       return {
         gaps: gaps.filter((each) => each !== undefined),
         forgotten: store.gapsForgotten(),
@@ -97,10 +121,17 @@ export function openGaps({ store, partitions, ensureTopic, clock, trace, tellsGa
           telling = undefined;
         });
     },
-    prune: () => store.pruneGaps((number) => partitions.get(number)?.logStart),
+    async prune() {
+      await store.pruneGaps((number) => partitions.get(number)?.logStart);
+      await drops.prune((number) => partitions.has(number));
+    },
     async close() {
       isClosed = true;
       await telling;
     },
   };
+}
+
+function isUntold({ toldTo, lastOffset }: Drop): boolean {
+  return toldTo <= lastOffset;
 }

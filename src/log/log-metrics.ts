@@ -1,17 +1,7 @@
 // The log's status as metrics.
 
 import { counter, gauge, type Metric } from '../metrics.ts';
-import type { Losses } from './gaps.ts';
-import type { LogStatus } from './log.ts';
-
-export function summaryOf({ gaps, forgotten, quarantine }: Losses): LogStatus['losses'] {
-  return {
-    gaps: gaps.length,
-    records: gaps.reduce((sum, { records }) => sum + records, 0),
-    forgotten,
-    quarantineBytes: quarantine.reduce((sum, { bytes }) => sum + bytes, 0),
-  };
-}
+import type { LogStatus } from './log-status.ts';
 
 export function metricsOf(status: LogStatus): Metric[] {
   const { commits, appended } = status;
@@ -28,6 +18,28 @@ export function metricsOf(status: LogStatus): Metric[] {
     gauge('log_bytes', 'Bytes of all batches that can be read.', status.bytes),
     gauge('log_disk_bytes', 'Bytes of the data folder.', status.diskBytes),
     gauge('log_budget_bytes', 'Ceiling of the data folder.', status.budgetBytes),
+    gauge(
+      'log_room_bytes',
+      'Bytes that records may still take before publishers are held back.',
+      status.room.leftBytes,
+    ),
+    gauge('log_kept_bytes', 'Bytes of records that may not go when room is short.', status.room.keptBytes),
+    gauge('log_owed_bytes', 'Bytes of records that a mirror has not sent.', status.room.owedBytes),
+    gauge('log_ballast_bytes', 'Bytes kept back for a full disk.', status.room.ballastBytes),
+    ...outlook(
+      'log_full_seconds',
+      'Time until publishers are held back, at the present pace.',
+      status.room.fullSeconds,
+    ),
+    ...outlook('log_drain_seconds', 'Time until mirrors have sent all, at the present pace.', status.room.drainSeconds),
+    gauge('log_read_only', '1 while others have filled the disk.', status.state === 'read-only' ? 1 : 0),
+    gauge('log_full', '1 while the budget is reached and publishers are held back.', status.state === 'full' ? 1 : 0),
+    gauge(
+      'log_dropped_bytes',
+      'Bytes the budget has dropped of topics with whenFull drop-oldest.',
+      status.dropped.bytes,
+    ),
+    gauge('log_dropped_records', 'Offsets of these.', status.dropped.records),
     gauge('log_segments', 'Segments on the card.', status.segments),
     gauge('log_gaps', 'Ranges of offsets whose records the card has lost.', status.losses.gaps),
     gauge('log_gap_records', 'Offsets in these ranges.', status.losses.records),
@@ -43,4 +55,9 @@ export function metricsOf(status: LogStatus): Metric[] {
       status.droppedUnsent.bytes,
     ),
   ];
+}
+
+/** A gauge that is not there while nobody can tell. */
+function outlook(name: string, help: string, value: number | undefined): Metric[] {
+  return value === undefined ? [] : [gauge(name, help, value)];
 }

@@ -12,13 +12,19 @@ import type { Trace } from '../trace.ts';
 import { createCommits } from './commits.ts';
 import type { CleanupSettings } from './cleanup.ts';
 import type { Durability } from './durability.ts';
+import { loadDrops } from './drops.ts';
 import { keepEnds, placeEnds } from './ends.ts';
 import { openGaps, type GapsRoom, type Losses } from './gaps.ts';
-import { metricsOf, summaryOf } from './log-metrics.ts';
+import { createFreeing } from './freeing.ts';
+import { metricsOf } from './log-metrics.ts';
+import { logStatusOf, type LogStatus } from './log-status.ts';
+import { openOutlook } from './outlook.ts';
+import { proveAlive } from './probe.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
-import { openRetention } from './retention.ts';
+import { openRetention, type Retention } from './retention.ts';
+import { createRoom } from './room.ts';
 import { ABORTED, restoreStability, type AbortedTransaction } from './stability.ts';
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
@@ -39,6 +45,7 @@ export interface Commit {
 }
 
 export type { LogGap, Losses } from './gaps.ts';
+export type { LogStatus } from './log-status.ts';
 export type { AbortedTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
@@ -175,31 +182,6 @@ export interface Positions {
   unpin(owner: string, partition: Partition): void;
 }
 
-export interface LogStatus {
-  topics: number;
-  partitions: number;
-  /** Stored bytes of all batches, and of the data folder as far as the store knows. */
-  bytes: number;
-  diskBytes: number;
-  budgetBytes: number;
-  segments: number;
-  appended: { records: number; bytes: number; batches: number };
-  read: { bytes: number };
-  commits: { count: number; bytes: number; seconds: number; lastMs: number; worstMs: number };
-  /** Commits that may start at once, see commit.burst. */
-  credits: number;
-  waitingBytes: number;
-  /** `ok`, or why appends are refused at present. */
-  state: 'ok' | 'failing';
-  reason?: string;
-  /** Batches that retention had to remove before a mirror had sent them, because the budget was reached. */
-  droppedUnsent: { batches: number; bytes: number };
-  /** What the card has lost, and what is set aside for that. */
-  losses: { gaps: number; records: number; forgotten: number; quarantineBytes: number };
-  /** Read through slowly since the start, to find damage. */
-  scrubbed: { segments: number; bytes: number; damaged: number };
-}
-
 export interface Log {
   /** Stable id of this node's log: Kafka's cluster id. */
   readonly clusterId: string;
@@ -238,8 +220,13 @@ export interface Log {
 
   readonly positions: Positions;
 
-  /** True while more than 8 MiB wait for their commit, or the card refuses writes: doors stop reading their sockets. */
+  /**
+   * True while more than 8 MiB wait for their commit, the card refuses writes, or there is no room for records: doors stop
+   * reading their sockets.
+   */
   isFull(): boolean;
+  /** Why there is no room for records: the budget is reached, or the disk is full. It may last for days. */
+  refusal(): string | undefined;
   /** Resolves when isFull() is false. */
   whenRoom(signal?: AbortSignal): Promise<void>;
   /**
@@ -247,7 +234,10 @@ export interface Log {
    * would only wait for their commit. 0 when a commit could start at any moment. Commits count on the door to keep to it.
    */
   lull(msMax: number): number;
-  /** Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. */
+  /**
+   * Resolves when a commit was synced within the last `withinMs`, else makes one: the watchdog's proof that the card works. A
+   * card that refuses writes, full or worn, is proven by a read: what is on it is served and mirrored on.
+   */
   probe(withinMs: number): Promise<void>;
 
   /** What the card has lost. */
@@ -283,7 +273,6 @@ export interface LogNeeds {
 const PRODUCER_IDS_RESERVED = 1000;
 const RELAXED_MS = 5000;
 const RETENTION_INTERVAL_MS = 30_000;
-const PROBE_MARK = 'probe';
 
 /** Opens the log on a store that was just opened. Owns neither the store nor its closing. */
 export async function openLog(needs: LogNeeds): Promise<Log> {
@@ -293,21 +282,25 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   const producers = createProducers();
   const tail = new Tail();
   let isHurried = (): boolean => false;
+  const room = createRoom({ store, budgetBytes: needs.budgetBytes, waitingBytes: () => commits.waitingBytes() });
   const commits = createCommits({
     store,
     clock,
+    room,
     intervalMs: needs.commitIntervalMs,
     burstMs: needs.commitBurstMs,
     relaxedMs: needs.commitRelaxedMs ?? RELAXED_MS,
     isHurried: () => isHurried(),
+    onCommit: () => retention?.watchRoom(),
   });
   const read = { bytes: 0 };
   const appended = { records: 0, bytes: 0, batches: 0 };
-  const shared: PartitionNeeds = { store, clock, commits, producers, tail, appended, read, onLost };
+  const shared: PartitionNeeds = { store, room, clock, commits, producers, tail, appended, read, onLost };
 
   let producerIds = { next: 0, end: 0 };
   let lostTail: string | undefined;
   let gaps: GapsRoom | undefined;
+  let retention: Retention | undefined;
 
   await store.recover({
     describe: (batch) => {
@@ -325,7 +318,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     onTailLost: (reason) => void (lostTail = reason),
     carry: () => producers.snapshot(),
   });
+  await store.measure();
+  room.look();
   const clusterId = await loadClusterId(store);
+  const drops = await loadDrops(tables, clock);
   const positions = await loadPositions(tables, numberOf, clock, trace);
   producers.restore(store.marks('producers/'), clock.monotonicMs());
   const topics = await loadTopicSet({
@@ -350,19 +346,31 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   await topics.configure();
 
   const { tellsGaps = true } = needs;
-  gaps = openGaps({ store, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace, tellsGaps });
+  gaps = openGaps({ store, drops, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace, tellsGaps });
   gaps.tellSoon();
-  const retention = openRetention({
+  const { partitions } = topics;
+  const freeing = createFreeing({ store, positions, partitions, room, drops, clock, trace });
+  const outlook = openOutlook({
+    clock,
+    partitions,
+    lowestPinned: positions.lowestPinned,
+    room,
+    usedBytes: () => store.space().usedBytes,
+  });
+  retention = openRetention({
     store,
     positions,
     clock,
     trace,
     partitions: topics.partitions,
-    budgetBytes: needs.budgetBytes,
+    room,
+    free: freeing.free,
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
     async afterRun() {
       producers.expire(clock.monotonicMs());
       for (const { stability, logStart } of topics.partitions.values()) forgetMarks(stability.prune(logStart));
+      room.look();
+      commits.tellRoom();
       await gaps.prune();
       gaps.tellSoon();
     },
@@ -377,7 +385,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     const partitions = topics.get(name)?.partitions ?? [];
     await topics.remove(name);
     for (const partition of partitions) await positions.forget(partition.number);
-    retention.runSoon();
+    retention!.runSoon();
   }
 
   function onLost(topic: string, records: number): void {
@@ -401,36 +409,8 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
 
   let reserving: Promise<unknown> = Promise.resolve();
 
-  function status(): LogStatus {
-    const { counters } = commits;
-    const failure = store.failure();
-    let bytes = 0;
-    for (const partition of topics.partitions.values()) bytes += partition.bytes;
-    return {
-      topics: topics.count(),
-      partitions: topics.partitions.size,
-      bytes,
-      diskBytes: store.diskBytes(),
-      budgetBytes: needs.budgetBytes,
-      segments: store.sealed().length + 1,
-      appended: { ...appended },
-      read: { ...read },
-      commits: {
-        count: counters.count,
-        bytes: counters.bytes,
-        seconds: counters.seconds,
-        lastMs: counters.lastMs,
-        worstMs: counters.worstMs,
-      },
-      credits: Math.min(commits.credits(), Number.MAX_SAFE_INTEGER),
-      waitingBytes: commits.waitingBytes(),
-      state: failure === undefined ? 'ok' : 'failing',
-      ...(failure === undefined ? {} : { reason: failure }),
-      droppedUnsent: { ...retention.droppedUnsent },
-      losses: summaryOf(gaps!.losses()),
-      scrubbed: store.scrubbed(),
-    };
-  }
+  const statusNeeds = { topics, commits, store, room, outlook, freeing, drops, gaps, budgetBytes: needs.budgetBytes };
+  const status = (): LogStatus => logStatusOf({ ...statusNeeds, appended, read });
 
   return {
     clusterId,
@@ -454,16 +434,15 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     isFull: commits.isFull,
     whenRoom: commits.whenRoom,
     lull: commits.lull,
-    async probe(withinMs) {
-      if (clock.monotonicMs() - commits.counters.lastAtMs < withinMs) return;
-      await commits.mark(PROBE_MARK, Buffer.from(String(clock.wallMs()))).done();
-    },
+    refusal: () => room.refusal()?.reason,
+    probe: (withinMs) => proveAlive(withinMs, { commits, store, clock }),
     losses: () => gaps.losses(),
     status,
     metrics: () => metricsOf(status()),
     async close() {
       // A card that refuses writes must not hold up the stop: what is not committed was not acknowledged.
       store.giveUp();
+      outlook.close();
       await retention.close();
       await commits.close();
       await gaps.close();

@@ -19,12 +19,14 @@ import type { Durability } from './durability.ts';
 import { Acknowledged, checkClientBatch, ClientBatch, GatheredBatch, MarkerBatch } from './joining.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
 import type { Producers } from './producers.ts';
+import type { Room } from './room.ts';
 import { Stability, type AbortedTransaction } from './stability.ts';
 import type { Tail } from './tail.ts';
 import { startKey } from './topics.ts';
 
 export interface PartitionNeeds {
   store: Store;
+  room: Pick<Room, 'refusal' | 'isBeyond'>;
   clock: Clock;
   commits: Commits;
   producers: Producers;
@@ -106,6 +108,8 @@ export class LogPartition implements Partition {
     const header = checkClientBatch(batch, isCompacted(this.topic.settings), isRegistered);
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
+    const refusal = this.#needs.room.refusal();
+    if (refusal !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', refusal.reason);
     const { durability } = this.topic.settings;
     if (durability === 'relaxed' && header.producerId < 0) {
       this.gather({ take: () => batch }).grow(batch.length);
@@ -118,6 +122,8 @@ export class LogPartition implements Partition {
   }
 
   gather(source: BatchSource): Commit {
+    // Doors stop reading before; what was read until then is taken.
+    if (this.#needs.room.isBeyond()) throw new HeadwaterError('LOG_FULL', this.#needs.room.refusal()!.reason);
     const { durability } = this.topic.settings;
     const commit = this.#join(new GatheredBatch(this, source), 0, durability);
     return durability === 'relaxed' ? new Acknowledged(commit) : commit;

@@ -14,6 +14,8 @@ const LAZY_MS = 10_000;
 export interface PositionsRoom extends Positions {
   /** The lowest offset that a pinning owner still needs; undefined when nobody pins the partition. */
   lowestPinned(partition: number): number | undefined;
+  /** Counts up when an owner has come further. */
+  moves(): number;
   /** Removes all positions of a partition that is gone. */
   forget(partition: number): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +31,7 @@ export async function loadPositions(
   const dirty = new Set<string>();
   const pins = new Map<number, Set<string>>();
   let timer: Timer | undefined;
+  let moves = 0;
 
   for await (const [key, value] of tables.entries(PREFIX)) {
     positions.set(key, JSON.parse(value.toString('utf8')) as Position);
@@ -58,6 +61,7 @@ export async function loadPositions(
     async set(owner, partition, position, durable) {
       const key = keyOf(owner, numberOf(partition));
       positions.set(key, position);
+      moves += 1;
       dirty.add(key);
       if (durable) await flush();
       else flushLater();
@@ -78,6 +82,7 @@ export async function loadPositions(
       }
       return lowest;
     },
+    moves: () => moves,
     async forget(partition) {
       const suffix = `/${hex(partition)}`;
       pins.delete(partition);

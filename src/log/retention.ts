@@ -1,9 +1,7 @@
 // Retention: what goes, and when. A topic's rules raise the log start of its partitions (a decision, made per segment's
 // part of a partition); a segment whose every part lies below the log start is removed whole, and that is how space
-// comes back. What a mirror has not sent yet is kept, unless the folder's budget is reached: then the oldest segment
-// without unsent records goes, and when each has some, the oldest of all; what was unsent in it is counted and said. Before either go folders that were set aside, the oldest first.
+// comes back. What a mirror has not sent yet is kept. When that is not enough, freeing.ts makes room.
 
-import assert from 'node:assert';
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Range, Store } from '../store/store.ts';
@@ -12,11 +10,13 @@ import { isDeleted } from './cleanup.ts';
 import type { TopicSettings } from './log.ts';
 import type { LogPartition } from './partition.ts';
 import type { PositionsRoom } from './positions.ts';
+import type { Room } from './room.ts';
 import { openRetentionClock } from './retention-clock.ts';
 
 export interface Retention {
-  readonly droppedUnsent: { batches: number; bytes: number };
   runSoon(): void;
+  /** Makes room soon, if it has become short since the last call. */
+  watchRoom(): void;
   close(): Promise<void>;
 }
 
@@ -26,11 +26,14 @@ export interface RetentionNeeds {
   clock: Clock;
   trace: Trace;
   partitions: ReadonlyMap<number, LogPartition>;
-  budgetBytes: number;
+  room: Pick<Room, 'short' | 'refusal' | 'look'>;
+  /** Makes room where it is short, when all that has expired is gone. */
+  free: () => Promise<void>;
   intervalMs: number;
   afterRun: () => Promise<void>;
 }
 
+const WATCH_MS = 1000;
 /** 2020: an earlier stamp comes from a clock that was never set, or is none. Of such records the age is not known. */
 const CLOCK_SET_MS = 1_577_836_800_000;
 
@@ -44,16 +47,45 @@ export function isExpired(range: Range, settings: TopicSettings, nowMs: number, 
 }
 
 export function openRetention(needs: RetentionNeeds): Retention {
-  const { store, positions, clock, trace, partitions, budgetBytes } = needs;
-  const droppedUnsent = { batches: 0, bytes: 0 };
+  const { store, positions, room, clock, trace, partitions } = needs;
   const age = openRetentionClock(clock);
   let running: Promise<void> | undefined;
   let isClosed = false;
   const timer = clock.every(needs.intervalMs, runSoon);
+  const watching = clock.every(WATCH_MS, watchClosely);
+  let wasShort = false;
+  let seen = '';
 
   function runSoon(): void {
+    begin(run);
+  }
+
+  function freeSoon(): void {
+    begin(async () => {
+      await needs.free();
+      await needs.afterRun();
+    });
+  }
+
+  function watchRoom(): void {
+    const isShort = room.short() !== undefined;
+    if (isShort && !wasShort) freeSoon();
+    wasShort = isShort;
+  }
+
+  /** While room is short: something may go when a mirror has come further, or a segment was sealed. */
+  function watchClosely(): void {
+    if (room.refusal() !== undefined) void store.measure().then(room.look);
+    watchRoom();
+    if (!wasShort) return;
+    const now = `${positions.moves()} ${store.sealed().at(-1)?.id}`;
+    if (now !== seen) freeSoon();
+    seen = now;
+  }
+
+  function begin(work: () => Promise<void>): void {
     if (isClosed) return;
-    running ??= run()
+    running ??= work()
       .catch((error: unknown) => trace.error('retention stopped early', { reason: messageOf(error) }))
       .finally(() => {
         running = undefined;
@@ -64,12 +96,7 @@ export function openRetention(needs: RetentionNeeds): Retention {
     age.look();
     for (const partition of partitions.values()) await expire(partition);
     for (const segment of store.sealed()) await removeIfDead(segment.id);
-    while (store.diskBytes() > budgetBytes && (await store.removeQuarantined()));
-    while (store.diskBytes() > budgetBytes && store.sealed().length > 0) {
-      // One that is about to be sealed may have nothing unsent.
-      if (!(await isAnyToSpare())) await store.whenSealed();
-      await removeOldest();
-    }
+    await needs.free();
     await needs.afterRun();
   }
 
@@ -96,56 +123,13 @@ export function openRetention(needs: RetentionNeeds): Retention {
     if (isDead) await store.remove(id);
   }
 
-  async function isAnyToSpare(): Promise<boolean> {
-    return !(await oldestToSpare()).ranges.some(isUnsent);
-  }
-
-  /** For the budget's sake. */
-  async function removeOldest(): Promise<void> {
-    const { id, ranges } = await oldestToSpare();
-    for (const range of ranges) {
-      const partition = partitions.get(range.partition);
-      if (partition === undefined) continue;
-      countUnsent(partition, range);
-      await partition.moveStart(range.lastOffset + 1);
-    }
-    await store.remove(id);
-  }
-
-  async function oldestToSpare(): Promise<{ id: number; ranges: Range[] }> {
-    let oldest: { id: number; ranges: Range[] } | undefined;
-    for (const { id } of store.sealed()) {
-      const found = { id, ranges: await store.rangesIn(id) };
-      if (!found.ranges.some(isUnsent)) return found;
-      oldest ??= found;
-    }
-    assert(oldest !== undefined, 'retention alone removes segments');
-    return oldest;
-  }
-
-  function isUnsent({ partition, lastOffset }: Range): boolean {
-    const logStart = partitions.get(partition)?.logStart ?? Infinity;
-    return lastOffset >= logStart && lastOffset >= (positions.lowestPinned(partition) ?? Infinity);
-  }
-
-  function countUnsent(partition: LogPartition, range: Range): void {
-    if (!isUnsent(range)) return;
-    droppedUnsent.batches += range.batches;
-    droppedUnsent.bytes += range.bytes;
-    trace.limited('the budget is reached: records are removed that a mirror has not sent', {
-      topic: partition.topic.name,
-      partition: partition.index,
-      upTo: range.lastOffset,
-      bytes: range.bytes,
-    });
-  }
-
   return {
-    droppedUnsent,
     runSoon,
+    watchRoom,
     async close() {
       isClosed = true;
       timer.cancel();
+      watching.cancel();
       await running;
     },
   };

@@ -29,7 +29,7 @@ export interface DiskRoom {
   space(): Space;
   /** So many bytes were written since the last look. */
   note(bytes: number): void;
-  /** Looks at all of it. */
+  /** Looks at all of it, as it is at the call or later. */
   measure(): Promise<void>;
   /** After the disk was found full: gives the ballast back; resolves when the disk has `bytes` to spare, or `signal` aborts. */
   whenRoom(bytes: number, signal: AbortSignal): Promise<void>;
@@ -121,7 +121,11 @@ export async function openDiskRoom(needs: DiskRoomNeeds, bytes: number): Promise
       workBytes: MEMTABLES_AT_WORK * needs.writeBufferBytes,
     }),
     note: (count) => void (noted += count),
-    measure: () => look(),
+    async measure() {
+      // One that has begun may have seen what is gone meanwhile.
+      await looking;
+      await look();
+    },
     async whenRoom(wanted, signal) {
       await ballast.release();
       while (!signal.aborted) {

@@ -33,6 +33,7 @@ import { Segment, type Describe } from './segment.ts';
 
 export type { LocatedRange, SealedRow } from './catalogue.ts';
 export type { BatchWrite, Change, RecoverHooks, Store, Tables } from './contract.ts';
+export type { Space } from './disk-room.ts';
 export type { Gap } from './gaps.ts';
 export type { SetAside } from './quarantine.ts';
 export type { Describe, Described, Range } from './segment.ts';

@@ -32,6 +32,8 @@ export interface FakeLog extends Log {
   /** Until undone, appends throw this. */
   failAppends(error: HeadwaterError | undefined): void;
   setFull(isFull: boolean): void;
+  /** There is no room for records: appends are refused, see Log.refusal. */
+  setRefusal(reason: string | undefined): void;
   /** Appends settle only after `release()`. */
   hold(): { release(): void };
   partition(topic: string, index?: number): FakePartition;
@@ -195,6 +197,7 @@ export function fakeLog(): FakeLog {
   const marks = new Map<string, Buffer>();
   let failure: HeadwaterError | undefined;
   let isFull = false;
+  let refusal: string | undefined;
   let roomWaiters: (() => void)[] = [];
   let held: Promise<void> | undefined;
   let producerId = 1000;
@@ -216,6 +219,13 @@ export function fakeLog(): FakeLog {
     topics.set(name, topic);
     for (const listener of topicListeners) listener();
     return topic;
+  }
+
+  function setFull(full: boolean): void {
+    isFull = full;
+    if (full) return;
+    for (const resolve of roomWaiters) resolve();
+    roomWaiters = [];
   }
 
   return {
@@ -262,6 +272,7 @@ export function fakeLog(): FakeLog {
       unpin: () => undefined,
     },
     isFull: () => isFull,
+    refusal: () => refusal,
     whenRoom: (signal) =>
       new Promise((resolve) => {
         signal?.addEventListener('abort', () => resolve(), { once: true });
@@ -279,11 +290,11 @@ export function fakeLog(): FakeLog {
     metrics: () => [],
     close: async () => undefined,
     failAppends: (error) => void (failure = error),
-    setFull(full) {
-      isFull = full;
-      if (full) return;
-      for (const resolve of roomWaiters) resolve();
-      roomWaiters = [];
+    setFull,
+    setRefusal(reason) {
+      refusal = reason;
+      failure = reason === undefined ? undefined : new HeadwaterError('STORE_UNAVAILABLE', reason);
+      setFull(reason !== undefined);
     },
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-// Retention: topics' own rules, what mirrors pin, and the budget above all of them.
+// Retention: topics' own rules, and what mirrors pin.
 
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
@@ -70,56 +70,6 @@ test('what a mirror has not sent is kept until it is sent', async () => {
   expect(partition.logStart).toBeLessThanOrEqual(10);
   await opened.log.positions.set('mirror/dc', partition, { offset: 300 }, false);
   await until(() => partition.logStart > 200);
-  expect(opened.log.status().droppedUnsent).toEqual({ batches: 0, bytes: 0 });
-});
-
-test('the budget removes even what is unsent, and says so', async () => {
-  await open({ budgetBytes: 1_000_000 });
-  const topic = await opened.log.createTopic('t');
-  const [partition] = topic.partitions as [Partition];
-  opened.log.positions.pin('mirror/dc', partition);
-  await fill(partition, 600);
-  await until(() => opened.store.diskBytes() < 1_000_000);
-  expect(partition.logStart).toBeGreaterThan(0);
-  expect(opened.log.status().droppedUnsent.batches).toBeGreaterThan(100);
-  expect(numbersOf(await readAll(partition)).at(-1)).toBe(599);
-});
-
-test('the budget takes what is sent before what is not, and counts no loss', async () => {
-  await open({ budgetBytes: 1_000_000 });
-  const [unsent] = (await opened.log.createTopic('unsent')).partitions as [Partition];
-  const [sent] = (await opened.log.createTopic('sent')).partitions as [Partition];
-  opened.log.positions.pin('mirror/dc', unsent);
-  await fill(unsent, 5);
-  await fill(sent, 600);
-  await until(() => opened.store.diskBytes() < 1_000_000);
-  expect(numbersOf(await readAll(unsent))).toEqual([0, 1, 2, 3, 4]);
-  expect(sent.logStart).toBeGreaterThan(0);
-  expect(numbersOf(await readAll(sent)).at(-1)).toBe(599);
-  expect(opened.log.status().droppedUnsent).toEqual({ batches: 0, bytes: 0 });
-});
-
-test('the budget waits for what is about to be sealed before it takes what is not sent', async () => {
-  await open({ budgetBytes: 1_000_000 });
-  const [unsent] = (await opened.log.createTopic('unsent')).partitions as [Partition];
-  const [sent] = (await opened.log.createTopic('sent')).partitions as [Partition];
-  opened.log.positions.pin('mirror/dc', unsent);
-  await fill(unsent, 5);
-  const { tables } = opened.store;
-  const { write } = tables;
-  let isSlow = true;
-  // The first segment is sealed as ever, those behind it only when there is more than the budget.
-  tables.write = async (changes) => {
-    const isSealing = changes.some(([key, value]) => key.startsWith('segment/') && value !== null);
-    while (isSealing && isSlow && opened.store.sealed().length > 0) await systemClock.sleep(5);
-    return write(changes);
-  };
-  await fill(sent, 600);
-  await until(() => opened.store.diskBytes() > 1_500_000 && opened.store.sealed().length === 1);
-  await systemClock.sleep(50);
-  isSlow = false;
-  await until(() => opened.store.diskBytes() < 1_000_000);
-  expect(numbersOf(await readAll(unsent))).toEqual([0, 1, 2, 3, 4]);
   expect(opened.log.status().droppedUnsent).toEqual({ batches: 0, bytes: 0 });
 });
 

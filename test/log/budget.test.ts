@@ -1,0 +1,192 @@
+// The budget: what goes when it is reached, in which order, and what is refused when nothing may go.
+
+import { afterEach, expect, test } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
+import { encodeBatch } from '../../src/formats/batch.ts';
+import { GAPS_TOPIC } from '../../src/log/gaps.ts';
+import type { LogNeeds, Partition, TopicSettings } from '../../src/log/log.ts';
+import { bytesIn } from '../../src/store/usage.ts';
+import { until } from '../parts/until.ts';
+import { batchOf, numbersOf, openLogFolder, readAll, upTo, type OpenLogFolder } from './open-log.ts';
+
+/** Two segments and a part of a third, beside the ballast and what the store needs for its work. */
+const BUDGET = 1_100_000;
+const BYTES = 6000;
+const REFUSED = { code: 'STORE_UNAVAILABLE' };
+
+let opened: OpenLogFolder;
+afterEach(() => opened.remove());
+
+async function open(needs: Partial<LogNeeds> = {}): Promise<void> {
+  opened = await openLogFolder({ retentionIntervalMs: 20, budgetBytes: BUDGET, ...needs });
+}
+
+async function topic(name: string, settings: Partial<TopicSettings> = {}): Promise<Partition> {
+  return (await opened.log.createTopic(name, { retentionMs: -1, ...settings })).partitions[0]!;
+}
+
+/** Ten records at a time, as a client does it: what is refused is sent again. Returns the most that lay in the folder. */
+async function fill(partition: Partition, count: number): Promise<number> {
+  let most = 0;
+  for (let done = 0; done < count; done += 10) {
+    let numbers = upTo(10).map((index) => done + index);
+    while (numbers.length > 0) {
+      await opened.log.whenRoom();
+      const tried = await Promise.allSettled(
+        numbers.map((number) => partition.append(batchOf(number, 1, { bytes: BYTES }))),
+      );
+      for (const each of tried) if (each.status === 'rejected') expect(each.reason).toMatchObject(REFUSED);
+      numbers = numbers.filter((_, index) => tried[index]!.status === 'rejected');
+    }
+    most = Math.max(most, await bytesIn(opened.folder, () => false));
+  }
+  return most;
+}
+
+/** Until it is refused; returns how many were taken. */
+async function fillUp(partition: Partition): Promise<number> {
+  const first = partition.highWatermark;
+  for (;;) {
+    try {
+      await partition.append(batchOf(partition.highWatermark, 1, { bytes: BYTES }));
+    } catch (error) {
+      expect(error).toMatchObject(REFUSED);
+      return partition.highWatermark - first;
+    }
+  }
+}
+
+test('by default records stay and more are refused, before the ceiling is passed', async () => {
+  await open();
+  const partition = await topic('t');
+  const taken = await fillUp(partition);
+  expect(taken).toBeGreaterThan(75);
+  expect(await bytesIn(opened.folder, () => false)).toBeLessThan(BUDGET);
+  expect(opened.log.isFull()).toBe(true);
+  expect(opened.log.refusal()).toContain('the budget of 1100KB');
+  expect(opened.log.status()).toMatchObject({ state: 'full', dropped: { records: 0 } });
+  expect(numbersOf(await readAll(partition))).toEqual(upTo(taken));
+});
+
+test('while records are refused, marks and positions go on, and what a mirror has sent makes room again', async () => {
+  await open();
+  const partition = await topic('t');
+  opened.log.positions.pin('mirror/dc', partition);
+  const taken = await fillUp(partition);
+  for (let round = 0; round < 100; round += 1) {
+    await opened.log.mark(`groups/${round % 3}`, Buffer.alloc(1000)).done();
+  }
+  expect(await bytesIn(opened.folder, () => false)).toBeLessThan(BUDGET);
+  expect(opened.log.refusal()).toBeDefined();
+  await opened.log.positions.set('mirror/dc', partition, { offset: taken }, true);
+  await opened.log.whenRoom();
+  await partition.append(batchOf(taken, 1));
+  expect(partition.highWatermark).toBe(taken + 1);
+  expect(partition.logStart).toBeGreaterThan(0);
+  expect(opened.log.status()).toMatchObject({ state: 'ok', droppedUnsent: { batches: 0 }, dropped: { records: 0 } });
+  expect(opened.log.losses().gaps).toEqual([]);
+});
+
+test('marks alone do not take a full card: what is only marks goes', async () => {
+  await open();
+  await topic('t');
+  const most = [];
+  for (let round = 0; round < 150; round += 1) {
+    await opened.log.mark('groups/a', Buffer.alloc(8000, round)).done();
+    if (round % 30 === 0) most.push(await bytesIn(opened.folder, () => false));
+  }
+  expect(Math.max(...most)).toBeLessThan(550_000);
+});
+
+test('what is mirrored goes before what may be dropped, and what may be dropped before anything is refused', async () => {
+  const budgetBytes = 2 * BUDGET;
+  await open({ budgetBytes });
+  const kept = await topic('kept');
+  const mirrored = await topic('mirrored');
+  const newest = await topic('newest', { whenFull: 'drop-oldest' });
+  opened.log.positions.pin('mirror/dc', mirrored);
+  opened.log.positions.pin('mirror/dc', newest);
+  // It sends faster than they come.
+  await opened.log.positions.set('mirror/dc', mirrored, { offset: 1000 }, true);
+  await fill(newest, 40);
+  await fill(mirrored, 300);
+  await until('what is mirrored to go', () => mirrored.logStart > 0);
+  expect([newest.logStart, opened.log.status().dropped.records]).toEqual([0, 0]);
+  const most = await fill(newest, 300);
+  expect(newest.logStart).toBeGreaterThan(39);
+  expect(most).toBeLessThan(budgetBytes);
+  await fill(kept, 10);
+  expect(numbersOf(await readAll(kept))).toEqual(upTo(10));
+});
+
+test('drop-oldest takes the newest, and tells what it dropped as one gap, over a restart', async () => {
+  await open();
+  const partition = await topic('t', { whenFull: 'drop-oldest' });
+  opened.log.positions.pin('mirror/dc', partition);
+  const most = await fill(partition, 250);
+  expect(most).toBeLessThan(BUDGET);
+  expect(numbersOf(await readAll(partition))).toContain(249);
+  await until('what is dropped is gone', () => opened.log.status().dropped.records === partition.logStart);
+  const { dropped, droppedUnsent, losses } = opened.log.status();
+  expect(dropped.records).toBe(partition.logStart);
+  expect(droppedUnsent.batches).toBe(partition.logStart);
+  expect(losses).toMatchObject({ gaps: 0, records: 0 });
+  const gap = { topic: 't', partition: 0, firstOffset: 0, lastOffset: partition.logStart - 1, cause: 'budget' };
+  await until('the gap is told', async () => (await told()).at(-1)?.lastOffset === gap.lastOffset);
+  await opened.reopen();
+  expect(opened.log.losses().gaps).toMatchObject([gap]);
+  const records = await told();
+  expect(records.at(-1)).toMatchObject({ topic: 't', reason: expect.stringContaining('drop-oldest') as string });
+  // Each range is told once, and they join.
+  for (const [index, { firstOffset }] of records.entries()) {
+    if (index > 0) expect(firstOffset).toBe(records[index - 1]!.lastOffset + 1);
+  }
+});
+
+interface Told {
+  topic: string;
+  firstOffset: number;
+  lastOffset: number;
+  reason: string;
+}
+
+async function told(): Promise<Told[]> {
+  const partition = opened.log.topic(GAPS_TOPIC)?.partitions[0];
+  const records = partition === undefined ? [] : await readAll(partition);
+  return records.map(({ value }) => JSON.parse(value!.toString('utf8')) as Told);
+}
+
+test('a topic that keeps the latest of each key loses none of them for having been mirrored', async () => {
+  await open();
+  const partition = await topic('t', { cleanup: 'compact' });
+  opened.log.positions.pin('mirror/dc', partition);
+  const record = { timestampMs: 1_700_000_000_000, key: Buffer.from('a'), value: Buffer.alloc(10) };
+  await partition.append(encodeBatch([record]));
+  await opened.log.positions.set('mirror/dc', partition, { offset: 1 }, true);
+  const other = await topic('other', { whenFull: 'drop-oldest' });
+  await fillUp(other);
+  await systemClock.sleep(50);
+  expect(partition.logStart).toBe(0);
+});
+
+test('what was sealed meanwhile and is mirrored is taken before anything is dropped', async () => {
+  await open();
+  const newest = await topic('newest', { whenFull: 'drop-oldest' });
+  const sent = await topic('sent');
+  opened.log.positions.pin('mirror/dc', sent);
+  await fill(newest, 5);
+  const { tables } = opened.store;
+  const { write } = tables;
+  let isSlow = true;
+  tables.write = async (changes) => {
+    const isSealing = changes.some(([key, value]) => key.startsWith('segment/') && value !== null);
+    while (isSealing && isSlow && opened.store.sealed().length > 0) await systemClock.sleep(5);
+    return write(changes);
+  };
+  const taken = await fillUp(sent);
+  await opened.log.positions.set('mirror/dc', sent, { offset: taken }, true);
+  await systemClock.sleep(50);
+  isSlow = false;
+  await opened.log.whenRoom();
+  expect(opened.log.status().dropped.records).toBe(0);
+});

@@ -79,6 +79,6 @@ function keyOf(partition: number): string {
   return PREFIX + partition.toString(16).padStart(8, '0');
 }
 
-function encode({ partition: _, ...drop }: Drop): Buffer {
-  return Buffer.from(JSON.stringify(drop));
+function encode({ firstOffset, lastOffset, batches, bytes, atMs, toldTo }: Drop): Buffer {
+  return Buffer.from(JSON.stringify({ firstOffset, lastOffset, batches, bytes, atMs, toldTo }));
 }

@@ -97,9 +97,11 @@ export function openGaps({ store, drops, partitions, ensureTopic, clock, trace, 
     if (gaps.length > 0) await ensureTopic(GAPS_TOPIC).partitions[0]!.append(encodeBatch(gaps.map(recordOf)));
   }
 
-  function recordOf({ atMs, cause: _, ...gap }: LogGap): { timestampMs: number; key: Buffer; value: Buffer } {
-    const key = Buffer.from(`${gap.topic}/${gap.partition}`);
-    const value = Buffer.from(JSON.stringify({ ...gap, at: new Date(atMs).toISOString() }));
+  function recordOf(gap: LogGap): { timestampMs: number; key: Buffer; value: Buffer } {
+    const { topic, partition, firstOffset, lastOffset, records, reason, atMs } = gap;
+    const key = Buffer.from(`${topic}/${partition}`);
+    const at = new Date(atMs).toISOString();
+    const value = Buffer.from(JSON.stringify({ topic, partition, firstOffset, lastOffset, records, reason, at }));
     return { timestampMs: clock.wallMs(), key, value };
   }
 

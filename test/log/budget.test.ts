@@ -1,5 +1,7 @@
 // The budget: what goes when it is reached, in which order, and what is refused when nothing may go.
 
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { encodeBatch } from '../../src/formats/batch.ts';
@@ -51,6 +53,10 @@ async function fillUp(partition: Partition): Promise<number> {
       await partition.append(batchOf(partition.highWatermark, 1, { bytes: BYTES }));
     } catch (error) {
       expect(error).toMatchObject(REFUSED);
+      // LevelDB's work takes room for a moment only.
+      await opened.store.measure();
+      await opened.log.mark('look', null).done();
+      if (opened.log.refusal() === undefined) continue;
       return partition.highWatermark - first;
     }
   }
@@ -87,15 +93,13 @@ test('while records are refused, marks and positions go on, and what a mirror ha
   expect(opened.log.losses().gaps).toEqual([]);
 });
 
-test('marks alone do not take a full card: what is only marks goes', async () => {
+test('marks alone do not take a full card: a segment of nothing but marks is sealed early, and goes', async () => {
   await open();
   await topic('t');
-  const most = [];
-  for (let round = 0; round < 150; round += 1) {
-    await opened.log.mark('groups/a', Buffer.alloc(8000, round)).done();
-    if (round % 30 === 0) most.push(await bytesIn(opened.folder, () => false));
-  }
-  expect(Math.max(...most)).toBeLessThan(550_000);
+  for (let round = 0; round < 40; round += 1) await opened.log.mark('groups/a', Buffer.alloc(8000, round)).done();
+  const ids = async (): Promise<string[]> => (await readdir(join(opened.folder, 'segments'))).toSorted();
+  await until('the first are gone', async () => !(await ids()).some((id) => id <= '00000004'));
+  expect([...opened.log.marks('groups/a')]).toEqual([['groups/a', Buffer.alloc(8000, 39)]]);
 });
 
 test('what is mirrored goes before what may be dropped, and what may be dropped before anything is refused', async () => {

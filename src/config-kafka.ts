@@ -22,6 +22,8 @@ export const KAFKA_DEFAULTS = {
   'group.max.session.timeout.ms': 1_800_000,
   'group.max.size': 1000,
   'offsets.retention.minutes': 7 * 24 * 60,
+  'transaction.max.timeout.ms': 900_000,
+  'transactional.id.expiration.ms': 7 * 24 * 3600_000,
 };
 
 export const kafkaNames = {
@@ -84,6 +86,17 @@ export const kafkaNames = {
     'How long the offsets of a group that nobody uses are kept, minutes. Only time while headwater runs counts, so ' +
       'that neither a card in a drawer nor a wrong clock loses them.',
   ),
+  'transaction.max.timeout.ms': byDefault(
+    integer(1, SESSION_MS_MAX),
+    KAFKA_DEFAULTS['transaction.max.timeout.ms'],
+    'The longest time that a transaction may ask to be open, ms. Readers of committed records wait at its beginning.',
+  ),
+  'transactional.id.expiration.ms': byDefault(
+    integer(1, INT32_MAX),
+    KAFKA_DEFAULTS['transactional.id.expiration.ms'],
+    'How long a transactional id that nobody uses is remembered, ms. Only time while headwater runs counts, and it ' +
+      'begins anew with each start.',
+  ),
 };
 
 /** The values of `kafkaNames` as they come out of the schema. */
@@ -112,5 +125,17 @@ export function groupsConfig(given: KafkaNames): GroupsConfig {
     sessionTimeoutMsMax: given['group.max.session.timeout.ms'],
     sizeMax: given['group.max.size'],
     offsetsRetentionMs: given['offsets.retention.minutes'] * 60_000,
+  };
+}
+
+export interface TransactionsConfig {
+  timeoutMsMax: number;
+  idExpirationMs: number;
+}
+
+export function transactionsConfig(given: KafkaNames): TransactionsConfig {
+  return {
+    timeoutMsMax: given['transaction.max.timeout.ms'],
+    idExpirationMs: given['transactional.id.expiration.ms'],
   };
 }

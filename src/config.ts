@@ -6,7 +6,14 @@ import { readFileSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
-import { groupsConfig, kafkaSettings, type GroupsConfig, type KafkaNames } from './config-kafka.ts';
+import {
+  groupsConfig,
+  kafkaSettings,
+  transactionsConfig,
+  type GroupsConfig,
+  type KafkaNames,
+  type TransactionsConfig,
+} from './config-kafka.ts';
 import { configSchema, type ConfigValue } from './config-schema.ts';
 import { contradictions, strayNames } from './config-checks.ts';
 import { defaultOf, shapeOf } from './config-setting.ts';
@@ -44,6 +51,7 @@ export interface Config {
     groups: GroupsConfig;
     /** All that bear Kafka's names, in their own units. */
     settings: KafkaNames;
+    transactions: TransactionsConfig;
   };
   http: { listen: Address | undefined; insecure: boolean; token?: Secret; hosts: string[] };
   serial: SerialPort[];
@@ -271,6 +279,7 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       clientsMax: kafka.clients,
       groups: groupsConfig(kafka),
       settings: kafkaSettings(kafka),
+      transactions: transactionsConfig(kafka),
     },
     http: value.http,
     serial: value.serial,

@@ -34,6 +34,7 @@ import { decodeProblems } from './serial/decode-settings.ts';
 import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
 import type { Trace } from './trace.ts';
+import { openTransactions } from './transactions/transactions.ts';
 import { openWear } from './wear/wear.ts';
 
 export type { Losses } from './log/log.ts';
@@ -115,6 +116,14 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
   rooms.defer(() => mirrors.close());
   const groups = openGroups({ log, clock, trace, settings: config.kafka.groups });
   rooms.defer(() => groups.close());
+  const transactions = openTransactions({
+    log,
+    offsets: { settle: groups.settle, producers: groups.stagedBy },
+    clock,
+    trace,
+    settings: config.kafka.transactions,
+  });
+  rooms.defer(() => transactions.close());
   const kafka = await openIf(config.kafka.listen, (listen) =>
     openKafka({
       listen,
@@ -125,6 +134,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       })),
       log,
       groups,
+      transactions,
       clock,
       trace,
       settings: config.kafka.settings,
@@ -200,7 +210,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
 
   function metrics(): Metric[] {
     const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
-    const opened = [log, wear, intake, commands, mirrors, groups, kafka, mqtt, serial].filter(
+    const opened = [log, wear, intake, commands, mirrors, groups, transactions, kafka, mqtt, serial].filter(
       (room) => room !== undefined,
     );
     return [isReady, ...opened.flatMap((room) => room.metrics())];
@@ -225,6 +235,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
         mqtt: mqtt?.status(),
         serial: serial.status(),
         groups: groups.status(),
+        transactions: transactions.status(),
         kafka: kafka?.status(),
         mirror: mirrors.status(),
         http: http?.status(),

@@ -8,6 +8,7 @@ import { configError, explainConfig, loadConfig, type ConfigInput } from '../src
 import { printEffective, printReference, printSample } from '../src/config-print.ts';
 import { formatAge, formatAmount, formatLife } from '../src/config-units.ts';
 import { DEFAULT_GROUP_SETTINGS } from '../src/groups/groups.ts';
+import { DEFAULT_TRANSACTION_SETTINGS } from '../src/transactions/transactions.ts';
 import { HeadwaterError } from '../src/errors.ts';
 
 const machine = { hostname: () => 'pump 7', diskBytes: () => 64 * 2 ** 30 };
@@ -79,6 +80,7 @@ describe('the file', () => {
         listeners: [],
         clientsMax: 1000,
         groups: DEFAULT_GROUP_SETTINGS,
+        transactions: DEFAULT_TRANSACTION_SETTINGS,
         settings: KAFKA_DEFAULTS,
       },
       http: { listen: { host: '127.0.0.1', port: 8880 }, insecure: false, hosts: [] },

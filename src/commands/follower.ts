@@ -8,7 +8,7 @@
 
 import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
-import { decodeRecords, isControl, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Commit, Log, Partition, Position } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
@@ -56,7 +56,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
   });
 
   function firstOffset(): number {
-    return needs.from === 'start' ? partition.logStart : partition.highWatermark;
+    return needs.from === 'start' ? partition.logStart : partition.lastStableOffset;
   }
 
   function answeredOffset(): number {
@@ -105,7 +105,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
       });
       next = partition.logStart;
     }
-    for (const batch of await partition.read(next, READ_BYTES)) {
+    for (const batch of await partition.readStable(next, READ_BYTES)) {
       const header = readBatchHeader(batch);
       for (const record of recordsOf(batch)) {
         if (record.offset < next) continue;
@@ -117,7 +117,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
   }
 
   function recordsOf(batch: Buffer): LogRecord[] {
-    if (isControl(readBatchHeader(batch))) return [];
+    if (!partition.isData(readBatchHeader(batch))) return [];
     try {
       return decodeRecords(batch);
     } catch (error) {

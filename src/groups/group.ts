@@ -140,16 +140,20 @@ function heartbeat(turn: Turn, speaker: Speaker): number {
   return group.phase === 'PreparingRebalance' ? KafkaError.REBALANCE_IN_PROGRESS : KafkaError.NONE;
 }
 
-function commit(turn: Turn, speaker: Speaker): number {
+function commit(turn: Turn, speaker: Speaker & { isTransactional?: boolean }): number {
   const { group } = turn;
+  const { isTransactional = false } = speaker;
   const isAlone = speaker.generation < 0 && speaker.memberId === '' && speaker.instanceId === null;
   // Who commits without the group's knowledge, such as a tool, may do so while nobody is in it.
   if (group.phase === 'Empty' && speaker.generation < 0) return KafkaError.NONE;
+  // A producer that says nothing of a member was told the offsets by one: clients before 2.5 do so.
+  if (isAlone && isTransactional && group.phase !== 'Dead') return KafkaError.NONE;
   if (isAlone) return group.phase === 'Dead' ? KafkaError.COORDINATOR_NOT_AVAILABLE : KafkaError.UNKNOWN_MEMBER_ID;
   const refusal = refusalOf(group, speaker);
   if (refusal !== KafkaError.NONE) return refusal;
   heard(turn, group.members.get(speaker.memberId)!);
-  return group.phase === 'CompletingRebalance' ? KafkaError.REBALANCE_IN_PROGRESS : KafkaError.NONE;
+  const isMoving = group.phase === 'CompletingRebalance' && !isTransactional;
+  return isMoving ? KafkaError.REBALANCE_IN_PROGRESS : KafkaError.NONE;
 }
 
 /** A static member may be taken out by its name alone: so do tools. */

@@ -16,6 +16,7 @@ import { keepExpiring } from './expiry.ts';
 import { metricsOf, statusOf, type GroupsStatus } from './groups-status.ts';
 import type { Committed } from './offset-marks.ts';
 import { openOffsets, type CommittedPartition, type Entry, type Offsets } from './offsets.ts';
+import { openStaged } from './staged.ts';
 import { refusedJoin, refusedSync, type Group, type Speaker } from './state.ts';
 import type { JoinAnswer, JoinInput, Phase, SyncAnswer, SyncInput } from './state.ts';
 
@@ -107,6 +108,17 @@ export interface Groups {
   leave(groupId: string, member: { memberId: string; instanceId: string | null }): number;
   /** A code for each offset. Those that are accepted are on the card, together, when it resolves. Throws LOG_CLOSED. */
   commit(groupId: string, speaker: Speaker, offsets: readonly OffsetToCommit[]): Promise<number[]>;
+  /**
+   * The same for the transaction that the producer has open: on the card when it resolves, and committed when `settle`
+   * says that the transaction is. Throws LOG_CLOSED.
+   */
+  stage(producerId: number, groupId: string, speaker: Speaker, offsets: readonly OffsetToCommit[]): Promise<number[]>;
+  /** What the producer's transaction has staged is committed, or gone, in the commit that is being gathered. Throws LOG_CLOSED. */
+  settle(producerId: number, isCommit: boolean): void;
+  /** Producers that have something staged. */
+  stagedBy(): number[];
+  /** Whether a transaction that is open may still move this offset. */
+  isUnstable(groupId: string, topic: string, partition: number): boolean;
   /** What is on the card. */
   committed(groupId: string, topic: string, partition: number): Committed | undefined;
   committedBy(groupId: string): CommittedPartition[];
@@ -144,6 +156,7 @@ export function openGroups(needs: GroupsNeeds): Groups {
     bytesMax: limits.offsetBytesMax,
     onGone: (groupId) => coordinator.forget(groupId),
   });
+  const staged = openStaged(log);
   const coordinator: Coordinator = new Coordinator({
     clock,
     rules: {
@@ -185,19 +198,24 @@ export function openGroups(needs: GroupsNeeds): Groups {
     return isName(groupId) ? coordinator.ask(groupId, input) : KafkaError.INVALID_GROUP_ID;
   }
 
-  async function commit(groupId: string, speaker: Speaker, wanted: readonly OffsetToCommit[]): Promise<number[]> {
+  async function commit(
+    groupId: string,
+    speaker: Speaker,
+    wanted: readonly OffsetToCommit[],
+    transaction?: number,
+  ): Promise<number[]> {
     // Kafka takes an empty name here, for clients that only keep offsets.
     if (groupId.length > ID_LENGTH_MAX) return wanted.map(() => KafkaError.INVALID_GROUP_ID);
-    const refusal = coordinator.ask(groupId, { kind: 'commit', ...speaker });
+    const isTransactional = transaction !== undefined;
+    const refusal = coordinator.ask(groupId, { kind: 'commit', ...speaker, isTransactional });
     if (refusal !== KafkaError.NONE) return wanted.map(() => refusal);
     const codes = wanted.map((each) => codeOf(log, each));
     const entries: Entry[] = [];
     for (const [index, { topic, ...rest }] of wanted.entries()) {
       if (codes[index] === KafkaError.NONE) entries.push({ topic: log.topic(topic)!, ...rest });
     }
-    const type = coordinator.group(groupId)?.protocolType ?? '';
     const hasRoom = offsets.get(groupId) !== undefined || hasRoomForGroup(groupId);
-    if (hasRoom && (await keep(groupId, type, entries))) return codes;
+    if (hasRoom && (await keep(groupId, entries, transaction))) return codes;
     trace.limited('offsets are refused, there are too many', { group: groupId, bytes: offsets.bytes() });
     return codes.map((code) => (code === KafkaError.NONE ? KafkaError.INVALID_COMMIT_OFFSET_SIZE : code));
   }
@@ -206,11 +224,29 @@ export function openGroups(needs: GroupsNeeds): Groups {
     return coordinator.group(groupId) !== undefined || coordinator.size + countOthers() < limits.groupsMax;
   }
 
-  function keep(groupId: string, type: string, entries: readonly Entry[]): Promise<boolean> {
-    const kept = offsets.commit(groupId, type, entries);
+  async function keep(groupId: string, entries: readonly Entry[], transaction: number | undefined): Promise<boolean> {
+    if (transaction === undefined) return keepCommitted(groupId, entries, false);
+    if (entries.length === 0) return true;
+    const commit = staged.add(transaction, groupId, entries, limits.offsetBytesMax - offsets.bytes() - staged.bytes());
+    await commit?.done();
+    return commit !== undefined;
+  }
+
+  function keepCommitted(groupId: string, entries: readonly Entry[], mustKeep: boolean): Promise<boolean> {
+    const type = coordinator.group(groupId)?.protocolType ?? '';
+    const kept = offsets.commit(groupId, type, entries, mustKeep);
     // In the same turn, so that the group's own row goes to the card together with its offsets.
     if (!isInUse(groupId)) expiry.touched(groupId);
     return kept;
+  }
+
+  function settle(producerId: number, isCommit: boolean): void {
+    for (const { groupId, entries } of staged.take(producerId)) {
+      if (!isCommit) continue;
+      const there = entries.filter(({ topic }) => log.topic(topic.name)?.id.equals(topic.id) === true);
+      // Whoever ends the transaction waits for the commit that this is in, and hears of an error.
+      keepCommitted(groupId, there, true).catch(() => undefined);
+    }
   }
 
   return {
@@ -231,7 +267,12 @@ export function openGroups(needs: GroupsNeeds): Groups {
     },
     heartbeat: (groupId, speaker) => ask(groupId, { kind: 'heartbeat', ...speaker }),
     leave: (groupId, member) => ask(groupId, { kind: 'leave', ...member }),
-    commit,
+    commit: (groupId, speaker, wanted) => commit(groupId, speaker, wanted),
+    stage: (producerId, groupId, speaker, wanted) => commit(groupId, speaker, wanted, producerId),
+    settle,
+    stagedBy: staged.producers,
+    isUnstable: (groupId, topic, partition) =>
+      staged.has(groupId, topic, partition) || offsets.isComing(groupId, topic, partition),
     committed: offsets.committed,
     committedBy: offsets.committedBy,
     ...administration,

@@ -51,12 +51,15 @@ export interface Offsets {
   /** Bytes of all marks. */
   bytes(): number;
   committed(groupId: string, topic: string, partition: number): Committed | undefined;
+  /** Whether another value is on its way to the card. */
+  isComing(groupId: string, topic: string, partition: number): boolean;
   committedBy(groupId: string): CommittedPartition[];
   /**
    * Keeps what is given: on the card, all of it or nothing, when it resolves. False, at once and with nothing changed,
-   * when it would be more than may be kept. Throws LOG_CLOSED.
+   * when it would be more than may be kept, unless it `mustKeep`: what a transaction has committed was let in before.
+   * Throws LOG_CLOSED.
    */
-  commit(groupId: string, type: string, entries: readonly Entry[]): Promise<boolean>;
+  commit(groupId: string, type: string, entries: readonly Entry[], mustKeep?: boolean): Promise<boolean>;
   /** On return they are gone from the card. */
   removeRows(groupId: string, rows: readonly { topic: string; partition: number }[]): Promise<void>;
   remove(groupId: string): Promise<void>;
@@ -140,12 +143,12 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
     return Math.round(uptimeBefore + monotonicMs() - startMs);
   }
 
-  async function commit(groupId: string, type: string, entries: readonly Entry[]): Promise<boolean> {
+  async function commit(groupId: string, type: string, entries: readonly Entry[], mustKeep = false): Promise<boolean> {
     if (entries.length === 0) return true;
     const known = groups.get(groupId);
     let growth = 0;
     for (const entry of entries) growth += bytesOf(groupId, entry, entry) - bytesAt(groupId, known, entry);
-    if (growth > 0 && bytes + growth > bytesMax) return false;
+    if (growth > 0 && bytes + growth > bytesMax && !mustKeep) return false;
     const group = known ?? restoreNew(groupId, type);
     const waitsFor = new Set<Commit>();
     for (const { topic, partition, offset, leaderEpoch, metadata } of entries) {
@@ -259,6 +262,8 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
       const row = groups.get(groupId)?.rows.get(rowKey(topic, partition));
       return row !== undefined && isThere(row.topic) ? row.kept : undefined;
     },
+    isComing: (groupId, topic, partition) =>
+      groups.get(groupId)?.rows.get(rowKey(topic, partition))?.commit !== undefined,
     committedBy(groupId) {
       const rows = [...(groups.get(groupId)?.rows.values() ?? [])].filter(({ topic }) => isThere(topic));
       return rows.flatMap(({ topic, partition, kept }) => (kept ? [{ topic: topic.name, partition, ...kept }] : []));

@@ -130,7 +130,7 @@ export type Input =
   | SyncInput
   | ({ kind: 'heartbeat'; ticket: Ticket; nowMs: number } & Speaker)
   /** Whether an OffsetCommit of this speaker is allowed. */
-  | ({ kind: 'commit'; ticket: Ticket; nowMs: number } & Speaker)
+  | ({ kind: 'commit'; ticket: Ticket; nowMs: number; isTransactional?: boolean } & Speaker)
   | { kind: 'leave'; ticket: Ticket; nowMs: number; memberId: string; instanceId: string | null }
   | { kind: 'delete'; ticket: Ticket; nowMs: number }
   | { kind: 'tick'; nowMs: number }

@@ -13,7 +13,7 @@
 
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { BatchBuilder, decodeRecords, isControl, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { BatchBuilder, decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
 import { partitionOfKey } from '../formats/murmur2.ts';
 import type { Log, Partition, Topic } from '../log/log.ts';
 import {
@@ -60,7 +60,7 @@ export async function readRecords({ log, clock, counts }: RecordsNeeds, exchange
   const bytesMax = queryNumber(query, 'bytes', ANSWER_BYTES_MAX / 2, 1, ANSWER_BYTES_MAX);
   const waitMs = queryNumber(query, 'wait', 0, 0, WAIT_MS_MAX);
   const offset = await placeOf(partition, query.get('offset') ?? 'start');
-  if (waitMs > 0 && offset === partition.highWatermark)
+  if (waitMs > 0 && offset >= partition.lastStableOffset)
     await waitFor(partition, offset, waitMs, clock, exchange.signal);
   const { lines, nextOffset } = await collect(partition, offset, count, bytesMax);
   counts.read.records += lines.length;
@@ -122,11 +122,11 @@ async function collect(partition: Partition, from: number, count: number, bytesM
   let nextOffset = from;
   let bytes = 0;
   while (lines.length < count && bytes < bytesMax) {
-    const batches = await partition.read(nextOffset, READ_BYTES);
+    const batches = await partition.readStable(nextOffset, READ_BYTES);
     if (batches.length === 0) break;
     for (const batch of batches) {
       const header = readBatchHeader(batch);
-      for (const record of isControl(header) ? [] : decodeRecords(batch)) {
+      for (const record of partition.isData(header) ? decodeRecords(batch) : []) {
         if (record.offset < nextOffset) continue;
         const line = toLine(partition, record);
         if (lines.length === count || (lines.length > 0 && bytes + line.length > bytesMax))

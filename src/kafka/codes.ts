@@ -71,3 +71,8 @@ export function coordinatorCodeOf(error: unknown): number {
   if (!(error instanceof HeadwaterError)) throw error;
   return error.code === 'LOG_CLOSED' ? KafkaError.NOT_COORDINATOR : KAFKA_ERROR_OF[error.code];
 }
+
+/** PRODUCER_FENCED where the client knows it (KIP-588), else what it was called before. */
+export function fencedCodeOf(errorCode: number, isKnown: boolean): number {
+  return errorCode === KafkaError.PRODUCER_FENCED && !isKnown ? KafkaError.INVALID_PRODUCER_EPOCH : errorCode;
+}

@@ -29,6 +29,11 @@ import { deleteTopicsHandler } from './handlers/20-delete-topics.ts';
 import { deleteRecordsHandler } from './handlers/21-delete-records.ts';
 import { initProducerIdHandler } from './handlers/22-init-producer-id.ts';
 import { offsetForLeaderEpochHandler } from './handlers/23-offset-for-leader-epoch.ts';
+import { addPartitionsToTxnHandler } from './handlers/24-add-partitions-to-txn.ts';
+import { addOffsetsToTxnHandler } from './handlers/25-add-offsets-to-txn.ts';
+import { endTxnHandler } from './handlers/26-end-txn.ts';
+import { writeTxnMarkersHandler } from './handlers/27-write-txn-markers.ts';
+import { txnOffsetCommitHandler } from './handlers/28-txn-offset-commit.ts';
 import { describeAclsHandler } from './handlers/29-describe-acls.ts';
 import { createAclsHandler } from './handlers/30-create-acls.ts';
 import { deleteAclsHandler } from './handlers/31-delete-acls.ts';
@@ -45,6 +50,8 @@ import { describeClientQuotasHandler } from './handlers/48-describe-client-quota
 import { describeUserScramCredentialsHandler } from './handlers/50-describe-user-scram-credentials.ts';
 import { describeClusterHandler } from './handlers/60-describe-cluster.ts';
 import { describeProducersHandler } from './handlers/61-describe-producers.ts';
+import { describeTransactionsHandler } from './handlers/65-describe-transactions.ts';
+import { listTransactionsHandler } from './handlers/66-list-transactions.ts';
 import { listConfigResourcesHandler } from './handlers/74-list-config-resources.ts';
 import { describeTopicPartitionsHandler } from './handlers/75-describe-topic-partitions.ts';
 
@@ -69,6 +76,11 @@ const HANDLERS: readonly Handler[] = [
   deleteRecordsHandler,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
+  addPartitionsToTxnHandler,
+  addOffsetsToTxnHandler,
+  endTxnHandler,
+  writeTxnMarkersHandler,
+  txnOffsetCommitHandler,
   describeAclsHandler,
   createAclsHandler,
   deleteAclsHandler,
@@ -85,6 +97,8 @@ const HANDLERS: readonly Handler[] = [
   describeUserScramCredentialsHandler,
   describeClusterHandler,
   describeProducersHandler,
+  describeTransactionsHandler,
+  listTransactionsHandler,
   listConfigResourcesHandler,
   describeTopicPartitionsHandler,
 ];

@@ -7,6 +7,7 @@ import { parseVersions } from '../formats/kafka/schema.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Log, Topic } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
+import type { Transactions } from '../transactions/transactions.ts';
 import type { Budget } from './budget.ts';
 
 /** Leader epoch of every partition: there is one node, and it never truncates what it has shown. */
@@ -48,6 +49,7 @@ export interface Counters {
 export interface Door {
   readonly log: Log;
   readonly groups: Groups;
+  readonly transactions: Transactions;
   readonly clock: Clock;
   readonly trace: Trace;
   readonly nodeId: number;

@@ -8,6 +8,7 @@ import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
+import type { Transactions } from '../transactions/transactions.ts';
 import { createAdmission } from './admission.ts';
 import { createBudget } from './budget.ts';
 import { serveConnection, type Connection } from './connection.ts';
@@ -37,6 +38,7 @@ export interface KafkaNeeds extends ListenerSettings {
   listeners?: readonly ListenerSettings[];
   log: Log;
   groups: Groups;
+  transactions: Transactions;
   /** Default: Kafka's own, see config-kafka.ts. */
   settings?: Partial<KafkaNames>;
   clock: Clock;
@@ -117,7 +119,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   };
 }
 
-function openDoor({ log, groups, clock, trace, limits, ...needs }: KafkaNeeds): Door {
+function openDoor({ log, groups, transactions, clock, trace, limits, ...needs }: KafkaNeeds): Door {
   const settings = { ...KAFKA_DEFAULTS, ...needs.settings };
   const all: KafkaLimits = {
     ...DEFAULT_LIMITS,
@@ -128,6 +130,7 @@ function openDoor({ log, groups, clock, trace, limits, ...needs }: KafkaNeeds): 
   return {
     log,
     groups,
+    transactions,
     clock,
     trace: trace.room('kafka'),
     nodeId: settings['node.id'],

@@ -7,6 +7,7 @@ import type { Freeing } from './freeing.ts';
 import type { GapsRoom, Losses } from './gaps.ts';
 import type { Outlook, OutlookRoom } from './outlook.ts';
 import type { Bound, Room } from './room.ts';
+import { countIn } from './stability.ts';
 import type { TopicSet } from './topic-set.ts';
 
 export interface LogStatus {
@@ -45,6 +46,8 @@ export interface LogStatus {
   droppedUnsent: { batches: number; bytes: number };
   /** What the card has lost, and what is set aside for that. */
   losses: { gaps: number; records: number; forgotten: number; quarantineBytes: number };
+  /** Open, and aborted ones that readers still meet; each counted in every partition where it is. */
+  transactions: { open: number; aborted: number };
   /** Read through slowly since the start, to find damage. */
   scrubbed: { segments: number; bytes: number; damaged: number };
 }
@@ -93,6 +96,7 @@ export function logStatusOf(needs: LogStatusNeeds): LogStatus {
     dropped: droppedBy(drops),
     droppedUnsent: { ...freeing.freed.droppedUnsent },
     losses: summaryOf(gaps?.losses() ?? { gaps: [], forgotten: 0, quarantine: [] }),
+    transactions: countIn(topics.partitions.values()),
     scrubbed: store.scrubbed(),
   };
 }

@@ -25,7 +25,7 @@ import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
 import { openRetention, type Retention } from './retention.ts';
 import { createRoom } from './room.ts';
-import { ABORTED, restoreStability, type AbortedTransaction } from './stability.ts';
+import { ABORTED, openIn, restoreStability, type AbortedTransaction, type OpenTransaction } from './stability.ts';
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
 import { DEFAULT_SETTINGS, openTopicRows } from './topics.ts';
@@ -46,7 +46,7 @@ export interface Commit {
 
 export type { LogGap, Losses } from './gaps.ts';
 export type { LogStatus } from './log-status.ts';
-export type { AbortedTransaction } from './stability.ts';
+export type { AbortedTransaction, OpenTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
 export { WHEN_FULL, type WhenFull } from './when-full.ts';
@@ -217,6 +217,9 @@ export interface Log {
 
   /** A producer id that was never given before (durable before it is returned). */
   newProducerId(): Promise<number>;
+
+  /** All that is open, in any partition. */
+  openTransactions(): OpenTransaction[];
 
   readonly positions: Positions;
 
@@ -430,6 +433,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       reserving = given.catch(() => undefined);
       return given;
     },
+    openTransactions: () => openIn(topics.partitions, producers),
     positions,
     isFull: commits.isFull,
     whenRoom: commits.whenRoom,

@@ -36,6 +36,13 @@ const EXPIRY_MS = 24 * 60 * 60 * 1000;
 const PRODUCERS_MAX = 10_000;
 const MARK_PREFIX = 'producers/';
 
+export interface OpenAt {
+  partition: number;
+  producerId: number;
+  producerEpoch: number;
+  transactionStart: number;
+}
+
 export interface Producers {
   /**
    * Offset at which this batch was appended before; undefined when it is new. Throws SEQUENCE_OUT_OF_ORDER,
@@ -47,7 +54,7 @@ export interface Producers {
   /** First offset of the producer's transaction that is open in the partition. */
   transactionStart(partition: number, producerId: number): number | undefined;
   /** All transactions that are open. */
-  open(): { partition: number; producerId: number; transactionStart: number }[];
+  open(): OpenAt[];
   of(partition: number): Producer[];
   forget(partition: number): void;
   expire(nowMs: number): void;
@@ -98,8 +105,9 @@ export function createProducers(): Producers {
     },
     transactionStart: (partition, producerId) => entries.get(keyOf(partition, producerId))?.producer.transactionStart,
     open() {
-      return [...entries.values()].flatMap(({ partition, producer: { producerId, transactionStart } }) =>
-        transactionStart === undefined ? [] : [{ partition, producerId, transactionStart }],
+      return [...entries.values()].flatMap(
+        ({ partition, producer: { producerId, producerEpoch, transactionStart } }) =>
+          transactionStart === undefined ? [] : [{ partition, producerId, producerEpoch, transactionStart }],
       );
     },
     of,

@@ -4,6 +4,7 @@
 //
 //   mark  aborted/<partition number>/<offset of the marker>   "<producer id> <first offset>", in the commit of the marker
 
+import type { Partition } from './log.ts';
 import type { Producers } from './producers.ts';
 
 /** A transaction that was aborted: all transactional batches of the producer from `firstOffset` to its marker. */
@@ -142,6 +143,30 @@ export function restoreStability(
   }
   // Their topics went, and a crash came before these did.
   return [...aborted].flatMap(([number, gone]) => gone.map(({ lastOffset }) => abortedKey(number, lastOffset)));
+}
+
+/** A transaction that is open in a partition. */
+export interface OpenTransaction {
+  partition: Partition;
+  producerId: number;
+  producerEpoch: number;
+  firstOffset: number;
+}
+
+export function openIn(partitions: ReadonlyMap<number, Partition>, producers: Producers): OpenTransaction[] {
+  return producers.open().flatMap(({ partition: number, producerId, producerEpoch, transactionStart }) => {
+    const partition = partitions.get(number);
+    return partition === undefined ? [] : [{ partition, producerId, producerEpoch, firstOffset: transactionStart }];
+  });
+}
+
+export function countIn(partitions: Iterable<{ stability: Stability }>): { open: number; aborted: number } {
+  let [open, aborted] = [0, 0];
+  for (const { stability } of partitions) {
+    open += stability.openCount;
+    aborted += stability.abortedCount;
+  }
+  return { open, aborted };
 }
 
 /** What the marks say, by partition number. */

@@ -1,10 +1,11 @@
 // What one partition has read of the log and not yet settled upstream: a few batches, within the mirror's budget. Cuts
 // the next piece to send out of them: one batch as it is stored, a part of it, or several small ones as one, because the
-// protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip.
+// protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip. What goes upstream is
+// committed: it ends where the oldest open transaction begins, and leaves out markers and what was aborted.
 
 import assert from 'node:assert';
 import { isHeadwaterError } from '../errors.ts';
-import { BatchBuilder, decodeRecords, isControl, readBatchHeader, sliceRecords } from '../formats/batch.ts';
+import { BatchBuilder, decodeRecords, readBatchHeader, sliceRecords } from '../formats/batch.ts';
 import type { BatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
 import type { Budget } from './budget.ts';
@@ -52,6 +53,27 @@ const MERGE_SIZE_HINT = 16 * 1024;
 export function createFeed(partition: Partition, budget: Budget): Feed {
   let held: Held[] = [];
 
+  /** Where data goes on behind those at the front that are none. */
+  function endOfSkipped(batches: readonly Held[]): number {
+    const skipped = batches.findIndex(({ header }) => partition.isData(header));
+    return nextOffset(batches.at(skipped < 0 ? -1 : skipped - 1)!.header);
+  }
+
+  /** The first batches held, as many as go together: without a gap, as offsets upstream are counted by records. */
+  function adjacent(limits: CutLimits): Held[] {
+    const together = [held[0]!];
+    let bytes = held[0]!.batch.length;
+    let count = held[0]!.header.recordCount;
+    for (const next of held.slice(1)) {
+      bytes += next.batch.length;
+      count += next.header.recordCount;
+      if (bytes > limits.mergeBytes || count > limits.recordsMax || !partition.isData(next.header)) break;
+      if (next.header.baseOffset !== nextOffset(together.at(-1)!.header)) break;
+      together.push(next);
+    }
+    return together;
+  }
+
   function settle(offset: number): void {
     let passed = 0;
     let bytes = 0;
@@ -72,10 +94,10 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
       if (held.length > 0 && held[0]!.header.baseOffset <= offset) return true;
       // The position went back: what is held comes later.
       settle(Infinity);
-      if (partition.highWatermark <= offset || !(await budget.take(READ_BYTES, signal))) return false;
+      if (partition.lastStableOffset <= offset || !(await budget.take(READ_BYTES, signal))) return false;
       let bytes = 0;
       try {
-        const batches = await partition.read(offset, READ_BYTES);
+        const batches = await partition.readStable(offset, READ_BYTES);
         held = batches.map((batch) => ({ batch, header: readBatchHeader(batch) }));
         bytes = batches.reduce((sum, batch) => sum + batch.length, 0);
       } finally {
@@ -90,10 +112,10 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
         first !== undefined && first.header.baseOffset <= offset && offset < nextOffset(first.header),
         'it is held',
       );
-      if (isControl(first.header)) return nextOffset(first.header);
+      if (!partition.isData(first.header)) return endOfSkipped(held);
       const end = Math.min(nextOffset(first.header), offset + limits.recordsMax);
       if (first.header.baseOffset === offset && end === nextOffset(first.header)) {
-        return merge(adjacent(held, limits));
+        return merge(adjacent(limits));
       }
       const batch = sliceRecords(first.batch, offset, end);
       return { batch, firstOffset: offset, count: end - offset, sourceBytes: first.batch.length };
@@ -107,21 +129,6 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
 
 function nextOffset(header: BatchHeader): number {
   return header.baseOffset + header.lastOffsetDelta + 1;
-}
-
-/** The first batches held, as many as go together: without a gap, as offsets upstream are counted by records. */
-function adjacent(held: readonly Held[], limits: CutLimits): Held[] {
-  const together = [held[0]!];
-  let bytes = held[0]!.batch.length;
-  let count = held[0]!.header.recordCount;
-  for (const next of held.slice(1)) {
-    bytes += next.batch.length;
-    count += next.header.recordCount;
-    if (bytes > limits.mergeBytes || count > limits.recordsMax || isControl(next.header)) break;
-    if (next.header.baseOffset !== nextOffset(together.at(-1)!.header)) break;
-    together.push(next);
-  }
-  return together;
 }
 
 function merge(together: readonly Held[]): Piece {

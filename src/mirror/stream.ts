@@ -145,7 +145,7 @@ export function openStream(needs: StreamNeeds): Stream {
 
   /** False when there was nothing to read; it has waited then. */
   async function fill(): Promise<boolean> {
-    if (partition.highWatermark <= progress.offset) {
+    if (partition.lastStableOffset <= progress.offset) {
       feed.drop();
       oldestMs = undefined;
       become('idle');

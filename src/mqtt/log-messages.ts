@@ -2,7 +2,7 @@
 // MQTT subscribers as well. A record is routed after its commit, in the order of its partition. How far a rule has come is
 // written with the queues of the persistent sessions, in one write: no crash leaves a message out there or puts it in twice.
 //
-//   commit --> partition.read --> messages that somebody wants --> router --(queues and row, one write)--> subscribers
+//   commit --> partition.readStable --> messages that somebody wants --> router --(queues and row, one write)--> subscribers
 //
 //   mqttpublished/<topic>/<partition>/<MQTT topic>    { topicId, offset }: what is read next
 //
@@ -11,7 +11,7 @@
 
 import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
-import { decodeRecords, isControl, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
 import type { Log, Partition } from '../log/log.ts';
 import type { Change, Tables } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
@@ -131,7 +131,7 @@ export async function openLogMessages(needs: LogMessagesNeeds): Promise<LogMessa
 
 /** A topic that was made anew, or while the rule was in force, is read from its beginning. */
 function beginOf(place: Place | undefined, partition: Partition, isFirst: boolean): number {
-  if (place === undefined && isFirst) return partition.highWatermark;
+  if (place === undefined && isFirst) return partition.lastStableOffset;
   return place?.topicId === idOf(partition) ? place.offset : partition.logStart;
 }
 
@@ -179,7 +179,7 @@ function openReader(
     }
     const messages: Message[] = [];
     let end = next;
-    for (const batch of await partition.read(next, READ_BYTES)) {
+    for (const batch of await partition.readStable(next, READ_BYTES)) {
       const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
       for (const record of recordsOf(batch)) if (record.offset >= next) addMessage(record, messages);
       end = baseOffset + lastOffsetDelta + 1;
@@ -191,7 +191,7 @@ function openReader(
   }
 
   function recordsOf(batch: Buffer): LogRecord[] {
-    if (isControl(readBatchHeader(batch))) return [];
+    if (!partition.isData(readBatchHeader(batch))) return [];
     try {
       return decodeRecords(batch);
     } catch (error) {

@@ -262,6 +262,7 @@ export function fakeLog(): FakeLog {
     },
     losses: () => ({ gaps: [], forgotten: 0, quarantine: [] }),
     marks: (prefix) => [...marks].filter(([key]) => key.startsWith(prefix)),
+    openTransactions: () => [],
     newProducerId: async () => producerId++,
     positions: {
       get: (owner, partition) => positions.get(`${owner} ${partition.topic.name} ${partition.index}`),
@@ -285,7 +286,7 @@ export function fakeLog(): FakeLog {
       const partitions = [...topics.values()].flatMap((topic) => topic.partitions);
       const diskBytes = partitions.reduce((sum, { bytes }) => sum + bytes, 0);
       // No more of it is asked for by what is tested on this log.
-      return { budgetBytes: 1e9, diskBytes } as LogStatus;
+      return { budgetBytes: 1e9, diskBytes, transactions: { open: 0, aborted: 0 } } as LogStatus;
     },
     metrics: () => [],
     close: async () => undefined,

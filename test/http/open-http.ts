@@ -28,6 +28,7 @@ export const STATUS: Status = {
     commits: { count: 6, bytes: 1000, seconds: 0.1, lastMs: 4, worstMs: 22 },
     credits: 3000,
     waitingBytes: 0,
+    transactions: { open: 0, aborted: 0 },
     state: 'ok',
     room: {
       leftBytes: 5e9,

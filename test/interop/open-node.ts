@@ -9,6 +9,7 @@ import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { openLog, type Log } from '../../src/log/log.ts';
 import { openStore } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
+import { openTransactions } from '../../src/transactions/transactions.ts';
 
 export interface Node {
   bootstrap: string;
@@ -37,6 +38,8 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     budgetBytes: 1e9,
   });
   const groups = openGroups({ log, clock: systemClock, trace, settings: { initialRebalanceDelayMs: 100 } });
+  const offsets = { settle: groups.settle, producers: groups.stagedBy };
+  const transactions = openTransactions({ log, offsets, clock: systemClock, trace });
   const listen = { host: '127.0.0.1', port: 0 };
   const advertise = { host: '127.0.0.1', port: options.advertisePort ?? 0 };
   const kafka = await openKafka({
@@ -44,6 +47,7 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     ...(advertise.port > 0 && { advertise }),
     log,
     groups,
+    transactions,
     clock: systemClock,
     trace,
   });
@@ -56,6 +60,7 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     lines,
     async close() {
       await kafka.close();
+      transactions.close();
       groups.close();
       await log.close();
       await store.close();

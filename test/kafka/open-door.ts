@@ -12,6 +12,7 @@ import type { KafkaLimits } from '../../src/kafka/handler.ts';
 import type { ListenerSettings } from '../../src/kafka/listener.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { createTrace } from '../../src/trace.ts';
+import { openTransactions } from '../../src/transactions/transactions.ts';
 import { fakeLog, type FakeLog } from '../fakes/log.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -40,12 +41,15 @@ export async function openDoor(
   const clock = options.clock ?? systemClock;
   const groupSettings = { initialRebalanceDelayMs: 0, ...options.groupSettings };
   const groups = openGroups({ log, clock, trace, settings: groupSettings });
+  const staged = { settle: groups.settle, producers: groups.stagedBy };
+  const transactions = openTransactions({ log, offsets: staged, clock, trace });
   const listen = { host: '127.0.0.1', port: 0 };
-  const kafka = await openKafka({ listen, log, groups, clock, trace, ...options });
+  const kafka = await openKafka({ listen, log, groups, transactions, clock, trace, ...options });
   const clients: RawClient[] = [];
   onTestFinished(async () => {
     for (const client of clients) client.end();
     await kafka.close();
+    transactions.close();
     groups.close();
   });
   return {

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { openGroups } from '../../src/groups/groups.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
+import { openTransactions } from '../../src/transactions/transactions.ts';
 import { numbersOf, openLogFolder, readAll, silent, upTo, type OpenLogFolder } from '../log/open-log.ts';
 import { openLink, type Link } from '../parts/link.ts';
 import { openEdge, type Edge } from './real-upstream.ts';
@@ -41,7 +42,9 @@ async function openDoor(port: number): Promise<void> {
 
 function needs() {
   const shared = { log: far.log, clock: systemClock, trace: silent };
-  return { ...shared, groups: openGroups(shared) };
+  const groups = openGroups(shared);
+  const offsets = { settle: groups.settle, producers: groups.stagedBy };
+  return { ...shared, groups, transactions: openTransactions({ ...shared, offsets }) };
 }
 
 async function load(turns: number, disturb: (turn: number) => Promise<void> | void): Promise<void> {

@@ -3,20 +3,22 @@
 //
 //   0-2  old message sets; each partition is answered UNSUPPORTED_FOR_MESSAGE_FORMAT
 //   3    record batch 2, transactional id     7   zstd            10  current leader in the answer (there is only one)
-//   5    log start in the answer              8   error messages  11-12  transactions by implicit adding, see below
-//   9    flexible                            13  topics by id, UNKNOWN_TOPIC_ID
+//   5    log start in the answer              8   error messages  11  TRANSACTION_ABORTABLE
+//   9    flexible                            12  transactions of version 2: never, see below
+//                                            13  topics by id, UNKNOWN_TOPIC_ID
 //
 // An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
 // append fails then, the connection is closed, as Kafka does. `timeout_ms` is not used: a commit is decided in time or
-// the card is failing, which is an answer of its own. Transactional ids are refused until transactions are served.
-// While the log is full no Produce is begun (connection.ts), and answers ask the client to rest (KIP-219).
+// the card is failing, which is an answer of its own. While the log is full no Produce is begun (connection.ts), and
+// answers ask the client to rest (KIP-219). A batch of a transaction needs a partition that was added to it: clients add it
+// by themselves with version 12 only where the broker says transaction.version 2, and this one does not.
 // Requests of one connection overlap: their batches are appended in order, and join the same commit.
 
-import { compressionOf, readBatchHeader } from '../../formats/batch.ts';
+import { compressionOf, isTransactional, readBatchHeader, type BatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { produce } from '../../formats/kafka/00-produce.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { Topic } from '../../log/log.ts';
+import type { Partition, Topic } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
 import { defineHandler, HANG_UP, NO_ANSWER, topicMeant, type Call, type Door } from '../handler.ts';
 
@@ -32,6 +34,7 @@ const ACKS = [-1, 0, 1];
 /** How long a client shall rest while the log is full: a moment in which commits make room. */
 const PUSH_BACK_MS = 100;
 const BY_ID_FROM = 13;
+const ABORTABLE_FROM = 11;
 const UNKNOWN_ID: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_ID, errorMessage: null };
 const UNKNOWN: KafkaOutcome = { errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: null };
 const NO_BATCH: KafkaOutcome = {
@@ -43,7 +46,7 @@ export const produceHandler = defineHandler(produce, answer, { mayOverlap: true 
 
 async function answer(request: Request, call: Call) {
   const refusal = refusalOf(request, call.version);
-  const responses = await Promise.all(request.topicData.map((topic) => appendTopic(topic, call, refusal)));
+  const responses = await Promise.all(request.topicData.map((topic) => appendTopic(topic, request, call, refusal)));
   if (request.acks !== 0) return { responses, throttleTimeMs: call.door.log.isFull() ? PUSH_BACK_MS : 0 };
   const hasFailed = responses.some(({ partitionResponses }) => partitionResponses.some((each) => each.errorCode !== 0));
   return hasFailed ? HANG_UP : NO_ANSWER;
@@ -53,13 +56,12 @@ async function answer(request: Request, call: Call) {
 function refusalOf(request: Request, version: number): KafkaOutcome | undefined {
   if (version < 3) return { errorCode: KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT, errorMessage: null };
   if (!ACKS.includes(request.acks)) return { errorCode: KafkaError.INVALID_REQUIRED_ACKS, errorMessage: null };
-  if (request.transactionalId === null) return undefined;
-  const errorMessage = 'transactions are not served';
-  return { errorCode: KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errorMessage };
+  return undefined;
 }
 
 async function appendTopic(
   wanted: TopicRequest,
+  request: Request,
   call: Call,
   refused: KafkaOutcome | undefined,
 ): Promise<TopicResponse> {
@@ -69,7 +71,7 @@ async function appendTopic(
   const refusal = refused ?? (topic === undefined && isById ? UNKNOWN_ID : undefined);
   const partitionResponses =
     refusal === undefined
-      ? await Promise.all(partitionData.map((partition) => appendPartition(topic, partition, call)))
+      ? await Promise.all(partitionData.map((partition) => appendPartition(topic, partition, request, call)))
       : partitionData.map(({ index }) => failed(index, refusal));
   return { name, topicId, partitionResponses };
 }
@@ -78,6 +80,7 @@ async function appendTopic(
 async function appendPartition(
   topic: Topic | undefined,
   { index, records }: PartitionRequest,
+  { transactionalId }: Request,
   { door, version }: Call,
 ): Promise<PartitionResponse> {
   const partition = topic?.partitions[index];
@@ -86,14 +89,35 @@ async function appendPartition(
     if (records === null || records.length === 0) return failed(index, NO_BATCH);
     const refusal = refusalOfBatch(records, version, door.settings['message.max.bytes']);
     if (refusal !== undefined) return failed(index, refusal);
-    const { recordCount } = readBatchHeader(records);
+    const header = readBatchHeader(records);
+    const errorCode = isTransactional(header) ? checkTransaction(door, transactionalId, header, partition) : 0;
+    if (errorCode !== KafkaError.NONE) return failed(index, ofTransaction(errorCode, version));
     const bytes = records.length;
-    const { baseOffset, isDuplicate } = await partition.append(records);
-    if (!isDuplicate) countProduced(door, recordCount, bytes);
+    const { baseOffset, isDuplicate } = await partition.append(records, isTransactional(header));
+    if (!isDuplicate) countProduced(door, header.recordCount, bytes);
     return { index, errorCode: KafkaError.NONE, baseOffset, logStartOffset: partition.logStart };
   } catch (error) {
     return failed(index, outcomeOf(error));
   }
+}
+
+/** Whether the batch belongs to an open transaction that has added this partition. */
+function checkTransaction(
+  { transactions }: Door,
+  transactionalId: string | null,
+  { producerId, producerEpoch }: BatchHeader,
+  partition: Partition,
+): number {
+  if (transactionalId === null) return KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+  return transactions.checkPartition({ transactionalId, producerId, producerEpoch }, partition);
+}
+
+/** In the words that producers of this version expect (KIP-588, KIP-890). */
+function ofTransaction(errorCode: number, version: number): KafkaOutcome {
+  const errorMessage = null;
+  if (errorCode === KafkaError.PRODUCER_FENCED) return { errorCode: KafkaError.INVALID_PRODUCER_EPOCH, errorMessage };
+  const isAbortable = errorCode === KafkaError.INVALID_TXN_STATE && version >= ABORTABLE_FROM;
+  return { errorCode: isAbortable ? KafkaError.TRANSACTION_ABORTABLE : errorCode, errorMessage };
 }
 
 function countProduced({ counters }: Door, records: number, bytes: number): void {

@@ -14,7 +14,9 @@
 // of a hundred consumers that come and go. One that a client believes in is FETCH_SESSION_ID_NOT_FOUND. A full answer
 // has to hold each requested partition and no other, or the Java client throws it away.
 //
-// There are no transactions yet, so the last stable offset is the high watermark.
+// A reader of committed records gets the stored batches up to the last stable offset, those of aborted transactions and the
+// markers among them, and a list of what was aborted: it leaves that out by itself. Its answer waits for the end of
+// transactions as for records.
 
 import { readBatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
@@ -47,7 +49,7 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
   const bytesMin = Math.min(request.minBytes, allowance(request, call));
   for (;;) {
     const topics = meant(request, call);
-    const growth = new Growth(topics);
+    const growth = new Growth(topics, request.isolationLevel === READ_COMMITTED);
     const pass = new ReadingPass(request, allowance(request, call), call.version);
     const responses = await pass.run(topics);
     const leftMs = deadlineMs - clock.monotonicMs();
@@ -125,7 +127,10 @@ class ReadingPass {
     const isFirst = this.bytes === 0;
     const isInRange = wanted.fetchOffset >= partition.logStart && wanted.fetchOffset <= partition.highWatermark;
     if (isInRange && bytesMax <= 0 && !isFirst) return [];
-    const batches = await partition.read(wanted.fetchOffset, Math.max(bytesMax, 0));
+    const { fetchOffset } = wanted;
+    const batches = this.isCommittedOnly
+      ? await partition.readStable(fetchOffset, Math.max(bytesMax, 0))
+      : await partition.read(fetchOffset, Math.max(bytesMax, 0));
     const given: Buffer[] = [];
     let bytes = 0;
     for (const batch of batches) {
@@ -138,14 +143,18 @@ class ReadingPass {
     return given;
   }
 
+  private get isCommittedOnly(): boolean {
+    return this.request.isolationLevel === READ_COMMITTED;
+  }
+
   private found(wanted: PartitionRequest, partition: Partition, records: Buffer[]): PartitionResponse {
     return {
       partitionIndex: wanted.partition,
       errorCode: KafkaError.NONE,
       highWatermark: partition.highWatermark,
-      lastStableOffset: partition.highWatermark,
+      lastStableOffset: partition.lastStableOffset,
       logStartOffset: partition.logStart,
-      abortedTransactions: this.request.isolationLevel === READ_COMMITTED ? [] : null,
+      abortedTransactions: this.isCommittedOnly ? abortedIn(partition, wanted.fetchOffset, records) : null,
       records,
     };
   }
@@ -162,12 +171,23 @@ class ReadingPass {
   }
 }
 
+/** What was aborted among batches that were read from `offset` on. */
+function abortedIn(partition: Partition, offset: number, records: readonly Buffer[]) {
+  const last = records.at(-1);
+  if (last === undefined) return [];
+  const { baseOffset, lastOffsetDelta } = readBatchHeader(last);
+  const aborted = partition.abortedBetween(offset, baseOffset + lastOffsetDelta + 1);
+  return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+}
+
 /** What the partitions of a request grow by after this was made, which is before they are read: so nothing is missed. */
 class Growth {
   private readonly partitions = new Set<Partition>();
   private readonly startBytes: number;
+  /** Where committed records end, of partitions whose records wait for the end of a transaction. */
+  private readonly stable = new Map<Partition, number>();
 
-  constructor(topics: readonly Meant[]) {
+  constructor(topics: readonly Meant[], isCommittedOnly: boolean) {
     for (const { wanted, topic } of topics) {
       for (const { partition } of wanted.partitions) {
         const found = topic?.partitions[partition];
@@ -175,6 +195,10 @@ class Growth {
       }
     }
     this.startBytes = this.sum();
+    for (const partition of isCommittedOnly ? this.partitions : []) {
+      const { lastStableOffset, highWatermark } = partition;
+      if (lastStableOffset < highWatermark) this.stable.set(partition, lastStableOffset);
+    }
   }
 
   get isNothing(): boolean {
@@ -187,11 +211,17 @@ class Growth {
     return bytes;
   }
 
-  /** Resolves after a growth by `bytes`, after `waitMs`, or when the answer is not wanted any longer. */
+  /** How much a transaction's end lets through is not known before it is read. */
+  private hasSettled(): boolean {
+    for (const [partition, offset] of this.stable) if (partition.lastStableOffset > offset) return true;
+    return false;
+  }
+
+  /** Resolves after a growth by `bytes` or the end of a transaction, after `waitMs`, or when the answer is not wanted any longer. */
   async wait(bytes: number, waitMs: number, { door, signal }: Call): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const check = (): void => {
-      if (this.sum() - this.startBytes >= bytes) resolve();
+      if (this.sum() - this.startBytes >= bytes || this.hasSettled()) resolve();
     };
     const giveUp = (): void => resolve();
     const timer = door.clock.after(waitMs, giveUp);

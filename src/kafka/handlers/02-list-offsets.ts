@@ -35,6 +35,7 @@ interface Found {
   timestampMs: number;
 }
 
+const READ_COMMITTED = 1;
 const NOT_FOUND: Found = { offset: -1, timestampMs: -1 };
 
 /** The first version that knows the place, for what is not a time. */
@@ -58,7 +59,8 @@ async function answer(request: Request, { door, version }: Call): Promise<Respon
       const { partitionIndex } = each;
       const isTwice = counts.get(partitionIndex)!.length > 1;
       const errorCode = isTwice ? KafkaError.INVALID_REQUEST : refusalOf(each.timestamp, version);
-      if (errorCode === undefined) partitions.push(await findPartition(door.log.topic(name)?.partitions, each));
+      const known = door.log.topic(name)?.partitions;
+      if (errorCode === undefined) partitions.push(await findPartition(known, each, request.isolationLevel));
       else partitions.push({ partitionIndex, errorCode });
     }
     topics.push({ name, partitions });
@@ -74,12 +76,14 @@ function refusalOf(timestamp: number, version: number): number | undefined {
 async function findPartition(
   partitions: readonly Partition[] | undefined,
   { partitionIndex, timestamp, currentLeaderEpoch }: PartitionRequest,
+  isolationLevel: number,
 ): Promise<PartitionResponse> {
   const partition = partitions?.[partitionIndex];
   if (partition === undefined) return { partitionIndex, errorCode: KafkaError.UNKNOWN_TOPIC_OR_PARTITION };
   if (currentLeaderEpoch > LEADER_EPOCH) return { partitionIndex, errorCode: KafkaError.UNKNOWN_LEADER_EPOCH };
   try {
-    const found = (await find(partition, timestamp)) ?? NOT_FOUND;
+    const end = isolationLevel === READ_COMMITTED ? partition.lastStableOffset : partition.highWatermark;
+    const found = (await find(partition, timestamp, end)) ?? NOT_FOUND;
     const leaderEpoch = found.offset === -1 ? -1 : LEADER_EPOCH;
     const { offset, timestampMs } = found;
     return { partitionIndex, errorCode: KafkaError.NONE, offset, timestamp: timestampMs, leaderEpoch };
@@ -88,10 +92,11 @@ async function findPartition(
   }
 }
 
-async function find(partition: Partition, timestamp: number): Promise<Found | undefined> {
+/** What lies at `end` or behind it can't be read by who asks. */
+async function find(partition: Partition, timestamp: number, end: number): Promise<Found | undefined> {
   switch (timestamp) {
     case LATEST_TIMESTAMP:
-      return { offset: partition.highWatermark, timestampMs: -1 };
+      return { offset: end, timestampMs: -1 };
     case EARLIEST_TIMESTAMP:
     case EARLIEST_LOCAL_TIMESTAMP:
       return { offset: partition.logStart, timestampMs: -1 };
@@ -101,8 +106,12 @@ async function find(partition: Partition, timestamp: number): Promise<Found | un
     case MAX_TIMESTAMP:
       return findLargest(partition);
     default:
-      return partition.offsetAtTime(timestamp);
+      return below(end, await partition.offsetAtTime(timestamp));
   }
+}
+
+function below(end: number, found: Found | undefined): Found | undefined {
+  return found !== undefined && found.offset < end ? found : undefined;
 }
 
 async function findLargest(partition: Partition): Promise<Found | undefined> {

@@ -5,7 +5,7 @@
 //   5  leader epoch
 //
 // A partition without an offset, and a group that is not known, are no error: the offset is -1. What is told is on the
-// card. There are no transactions, so every offset is stable.
+// card. An offset that an open transaction may still move is UNSTABLE_OFFSET_COMMIT to who wants stable ones only.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { offsetFetch } from '../../formats/kafka/09-offset-fetch.ts';
@@ -23,23 +23,36 @@ export const offsetFetchHandler = defineHandler(offsetFetch, answer);
 const GROUPS_LISTED_FROM = 8;
 
 function answer(request: Request, { door, version }: Call): ResponseDraft<typeof offsetFetch> {
-  if (version < GROUPS_LISTED_FROM) return { topics: topicsOf(door.groups, request.groupId, request.topics) };
+  const { requireStable } = request;
+  if (version < GROUPS_LISTED_FROM) {
+    return { topics: topicsOf(door.groups, request.groupId, request.topics, requireStable) };
+  }
   return {
-    groups: request.groups.map(({ groupId, topics }) => ({ groupId, topics: topicsOf(door.groups, groupId, topics) })),
+    groups: request.groups.map(({ groupId, topics }) => {
+      return { groupId, topics: topicsOf(door.groups, groupId, topics, requireStable) };
+    }),
   };
 }
 
-function topicsOf(groups: Groups, groupId: string, wanted: Wanted): TopicResponse[] {
-  if (wanted === null) return everything(groups, groupId);
-  return wanted.map(({ name, partitionIndexes }) => ({
+function topicsOf(groups: Groups, groupId: string, wanted: Wanted, requireStable: boolean): TopicResponse[] {
+  const find = (topic: string, index: number): PartitionResponse => {
+    const isUnstable = requireStable && groups.isUnstable(groupId, topic, index);
+    return isUnstable ? unstable(index) : found(index, groups.committed(groupId, topic, index));
+  };
+  const topics = wanted ?? everything(groups, groupId);
+  return topics.map(({ name, partitionIndexes }) => ({
     name,
-    partitions: partitionIndexes.map((index) => found(index, groups.committed(groupId, name, index))),
+    partitions: partitionIndexes.map((index) => find(name, index)),
   }));
 }
 
-function everything(groups: Groups, groupId: string): TopicResponse[] {
+function everything(groups: Groups, groupId: string): NonNullable<Wanted> {
   const topics = Map.groupBy(groups.committedBy(groupId), ({ topic }) => topic);
-  return [...topics].map(([name, rows]) => ({ name, partitions: rows.map((row) => found(row.partition, row)) }));
+  return [...topics].map(([name, rows]) => ({ name, partitionIndexes: rows.map(({ partition }) => partition) }));
+}
+
+function unstable(partitionIndex: number): PartitionResponse {
+  return { ...found(partitionIndex, undefined), errorCode: KafkaError.UNSTABLE_OFFSET_COMMIT };
 }
 
 function found(partitionIndex: number, committed: ReturnType<Groups['committed']>): PartitionResponse {

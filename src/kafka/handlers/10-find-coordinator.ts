@@ -2,8 +2,7 @@
 //
 //   1  type of the key   3  flexible   4  several keys   5  error for transactions   6  share groups (there are none)
 //
-// Of a group the coordinator is this node. Transactions are not served; the error is one that every client takes as
-// final, so that it says so instead of asking for ever.
+// Of groups and of transactions the coordinator is this node.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { findCoordinator, GROUP_KEY_TYPE, TRANSACTION_KEY_TYPE } from '../../formats/kafka/10-find-coordinator.ts';
@@ -20,19 +19,9 @@ function answer({ keyType, coordinatorKeys }: Request, call: Call): ResponseDraf
 }
 
 function placeOf(keyType: number, { door, endpoint }: Call) {
-  if (keyType === GROUP_KEY_TYPE) {
+  if (keyType === GROUP_KEY_TYPE || keyType === TRANSACTION_KEY_TYPE) {
     return { errorCode: KafkaError.NONE, errorMessage: null, nodeId: door.nodeId, ...endpoint };
   }
-  const nowhere = { nodeId: -1, host: '', port: -1 };
-  return keyType === TRANSACTION_KEY_TYPE
-    ? {
-        errorCode: KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-        errorMessage: 'transactions are not served',
-        ...nowhere,
-      }
-    : {
-        errorCode: KafkaError.INVALID_REQUEST,
-        errorMessage: `coordinators of type ${keyType} are unknown`,
-        ...nowhere,
-      };
+  const errorMessage = `coordinators of type ${keyType} are unknown`;
+  return { errorCode: KafkaError.INVALID_REQUEST, errorMessage, nodeId: -1, host: '', port: -1 };
 }

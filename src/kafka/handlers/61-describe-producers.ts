@@ -1,7 +1,6 @@
 // DescribeProducers. Served: 0.
 //
-// The mirror of another headwater asks this before it sends a batch again. No coordinator epochs and no open
-// transactions, since there are no transactions.
+// The mirror of another headwater asks this before it sends a batch again, and kafka-transactions.sh before it ends one.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { describeProducers } from '../../formats/kafka/61-describe-producers.ts';
@@ -31,6 +30,8 @@ function describe(partitionIndex: number, partition: Partition | undefined): Par
     producerEpoch: state.producerEpoch,
     lastSequence: state.lastSequence,
     lastTimestamp: state.lastTimestampMs,
+    coordinatorEpoch: state.coordinatorEpoch,
+    currentTxnStartOffset: state.transactionStart,
   }));
   return { partitionIndex, errorCode: KafkaError.NONE, activeProducers };
 }

@@ -20,6 +20,11 @@ import { deleteTopics } from '../../../src/formats/kafka/20-delete-topics.ts';
 import { deleteRecords } from '../../../src/formats/kafka/21-delete-records.ts';
 import { initProducerId } from '../../../src/formats/kafka/22-init-producer-id.ts';
 import { offsetForLeaderEpoch } from '../../../src/formats/kafka/23-offset-for-leader-epoch.ts';
+import { addPartitionsToTxn } from '../../../src/formats/kafka/24-add-partitions-to-txn.ts';
+import { addOffsetsToTxn } from '../../../src/formats/kafka/25-add-offsets-to-txn.ts';
+import { endTxn } from '../../../src/formats/kafka/26-end-txn.ts';
+import { writeTxnMarkers } from '../../../src/formats/kafka/27-write-txn-markers.ts';
+import { txnOffsetCommit } from '../../../src/formats/kafka/28-txn-offset-commit.ts';
 import { describeAcls } from '../../../src/formats/kafka/29-describe-acls.ts';
 import { createAcls } from '../../../src/formats/kafka/30-create-acls.ts';
 import { deleteAcls } from '../../../src/formats/kafka/31-delete-acls.ts';
@@ -38,6 +43,8 @@ import { describeCluster } from '../../../src/formats/kafka/60-describe-cluster.
 import { describeProducers } from '../../../src/formats/kafka/61-describe-producers.ts';
 import { listConfigResources } from '../../../src/formats/kafka/74-list-config-resources.ts';
 import { describeTopicPartitions } from '../../../src/formats/kafka/75-describe-topic-partitions.ts';
+import { describeTransactions } from '../../../src/formats/kafka/65-describe-transactions.ts';
+import { listTransactions } from '../../../src/formats/kafka/66-list-transactions.ts';
 import type { Api } from '../../../src/formats/kafka/schema.ts';
 
 const APIS: readonly Api[] = [
@@ -77,6 +84,13 @@ const APIS: readonly Api[] = [
   describeUserScramCredentials,
   describeCluster,
   describeProducers,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  writeTxnMarkers,
+  txnOffsetCommit,
+  describeTransactions,
+  listTransactions,
   listConfigResources,
   describeTopicPartitions,
 ];

@@ -29,7 +29,9 @@ public class Messages {
         "ListGroups", "OffsetForLeaderEpoch", "DeleteGroups", "OffsetDelete",
         "SaslHandshake", "SaslAuthenticate",
         "DescribeAcls", "CreateAcls", "DeleteAcls", "AlterConfigs", "DescribeLogDirs", "CreatePartitions",
-        "IncrementalAlterConfigs", "ListPartitionReassignments", "DescribeClientQuotas",
+        "IncrementalAlterConfigs", "ListPartitionReassignments",
+        "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "WriteTxnMarkers", "TxnOffsetCommit", "DescribeTransactions",
+        "ListTransactions", "DescribeClientQuotas",
         "DescribeUserScramCredentials", "ListConfigResources", "DescribeTopicPartitions"
     };
     private static int count;

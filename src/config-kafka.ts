@@ -5,7 +5,7 @@ import { byDefault, flag, integer } from './config-setting.ts';
 const MINUTES_MAX = 10 * 365 * 24 * 60;
 const SESSION_MS_MAX = 24 * 3600_000;
 const INT32_MAX = 2 ** 31 - 1;
-/** The log's own bound of a batch. */
+/** The log's own bound of a batch, see log/record-settings.ts. */
 const BATCH_BYTES_MAX = 1024 * 1024 + 12;
 const DAY_MS = 24 * 3600_000;
 
@@ -46,7 +46,7 @@ export const kafkaNames = {
   'message.max.bytes': byDefault(
     integer(1024, BATCH_BYTES_MAX),
     KAFKA_DEFAULTS['message.max.bytes'],
-    'Largest batch that Kafka clients may write, as it is sent (compressed), bytes. A Kafka that topics are mirrored to must take it, too.',
+    'Largest batch that Kafka clients may write, as it is sent (compressed), bytes; a topic may have its own `max.message.bytes`. More is not to be had: a Kafka that topics are mirrored to takes no more either, unless it is told to.',
   ),
   'max.connections.per.ip': byDefault(
     integer(1, INT32_MAX),

@@ -21,6 +21,7 @@ export type Code =
   | 'GROUP_BUSY' // A consumer group has members: what was asked needs one without.
   | 'RECORD_TOO_LARGE'
   | 'RECORD_INVALID' // A batch that breaks a rule of the log (count, control bit, two batches, and so on).
+  | 'TIMESTAMP_INVALID' // A record is further from the node's time than its topic allows.
   | 'SEQUENCE_OUT_OF_ORDER' // Idempotent producer: Kafka's error 45.
   | 'PRODUCER_FENCED' // Idempotent producer: Kafka's error 47.
   | 'TRANSACTION_STATE' // A batch that does not fit the transaction that its producer has, or has not, open here.

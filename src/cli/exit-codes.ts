@@ -32,6 +32,7 @@ const EXIT_OF: Record<Code, number> = {
   GROUP_BUSY: EXIT.tryLater,
   RECORD_TOO_LARGE: EXIT.failed,
   RECORD_INVALID: EXIT.failed,
+  TIMESTAMP_INVALID: EXIT.failed,
   SEQUENCE_OUT_OF_ORDER: EXIT.failed,
   PRODUCER_FENCED: EXIT.failed,
   TRANSACTION_STATE: EXIT.failed,

@@ -158,6 +158,11 @@ export function checkStoredBatch(batch: Buffer): BatchHeader {
   return header;
 }
 
+/** True when a whole batch's CRC is that of its bytes. */
+export function hasRightCrc(batch: Buffer): boolean {
+  return crc32c(batch.subarray(ATTRIBUTES_AT)) === batch.readUInt32BE(CRC_AT);
+}
+
 function unequal({ recordCount, lastOffsetDelta }: BatchHeader): HeadwaterError {
   return corrupt(`record batch of ${recordCount} records up to offset delta ${lastOffsetDelta}`);
 }
@@ -348,6 +353,28 @@ export function stampProducer(batch: Buffer, stamp: ProducerStamp): Buffer {
   writeProducer(copy, stamp);
   writeCrc(copy);
   return copy;
+}
+
+/**
+ * Says, in place, whether the batch's largest timestamp is the time of all its records, and which it is. A new CRC. Without
+ * `isAppendTime` the records have their own times, which are still there.
+ */
+export function stampTimestamps(batch: Buffer, stamp: { isAppendTime: boolean; maxTimestampMs: number }): void {
+  const attributes = batch.readInt16BE(ATTRIBUTES_AT) & ~LOG_APPEND_TIME;
+  batch.writeInt16BE(attributes | (stamp.isAppendTime ? LOG_APPEND_TIME : 0), ATTRIBUTES_AT);
+  writeInt64(batch, 35, stamp.maxTimestampMs);
+  writeCrc(batch);
+}
+
+/** The same batch with its records compressed otherwise. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT. */
+export function recompressBatch(batch: Buffer, compression: WrittenCompression): Buffer {
+  const header = readBatchHeader(batch);
+  const records = compress(compression, recordReader(batch, header, DECODED_BYTES_MAX).buffer);
+  const made = Buffer.allocUnsafe(BATCH_HEADER_BYTES + records.length);
+  records.copy(made, BATCH_HEADER_BYTES);
+  const attributes = (header.attributes & ~COMPRESSION_MASK) | idOfCompression(compression);
+  writeBatchHeader(made, { ...header, attributes });
+  return made;
 }
 
 /**

@@ -12,6 +12,8 @@ import {
   DURABILITIES,
   PINS,
   WHEN_FULL,
+  TIMESTAMP_TYPES,
+  TOPIC_COMPRESSIONS,
   type Log,
   type Topic,
   type TopicSettings,
@@ -30,7 +32,14 @@ export interface TopicDetail extends TopicSummary {
   each: { partition: number; logStart: number; highWatermark: number; bytes: number }[];
 }
 
-const WORDS = { durability: DURABILITIES, cleanup: CLEANUPS, pin: PINS, whenFull: WHEN_FULL } as const;
+const WORDS = {
+  durability: DURABILITIES,
+  cleanup: CLEANUPS,
+  pin: PINS,
+  whenFull: WHEN_FULL,
+  compression: TOPIC_COMPRESSIONS,
+  timestampType: TIMESTAMP_TYPES,
+} as const;
 const NUMBERS = Object.keys(DEFAULT_SETTINGS).filter((name) => !(name in WORDS));
 
 export function listTopics(log: Log): Answer {

@@ -42,19 +42,24 @@ const UTF8_BYTES_MAX = 3;
 // A batch is begun with as much memory as the last one of its partition needed, up to this.
 const SIZE_HINT_MAX = 64 * 1024;
 
+/** What records become that come one by one: the topic's own compression, or what is worth its while. */
+const COMPRESSION = { producer: 'auto', uncompressed: 'none', gzip: 'gzip', zstd: 'zstd' } as const;
+
 class OpenBatch implements BatchSource {
   readonly builder: BatchBuilder;
+  readonly topic: Topic;
   readonly onTake: (batch: OpenBatch) => void;
   commit: Commit | undefined;
 
-  constructor(sizeHint: number, onTake: (batch: OpenBatch) => void) {
+  constructor(topic: Topic, sizeHint: number, onTake: (batch: OpenBatch) => void) {
+    this.topic = topic;
     this.builder = new BatchBuilder(sizeHint);
     this.onTake = onTake;
   }
 
   take(): Buffer {
     this.onTake(this);
-    return this.builder.build({ compression: 'auto' });
+    return this.builder.build({ compression: COMPRESSION[this.topic.settings.compression] });
   }
 }
 
@@ -102,7 +107,7 @@ export function createGathering(needs: GatheringNeeds): Gathering {
   }
 
   function openBatch(feeder: Feeder): OpenBatch {
-    return new OpenBatch(Math.min(feeder.lastBytes, SIZE_HINT_MAX), (batch) => {
+    return new OpenBatch(feeder.partition.topic, Math.min(feeder.lastBytes, SIZE_HINT_MAX), (batch) => {
       if (feeder.open === batch) feeder.open = undefined;
       feeder.lastBytes = batch.builder.bytes;
     });

@@ -1,6 +1,16 @@
 // Kafka's names for the settings of a topic, and what headwater makes of them.
 
-import { CLEANUPS, DEFAULT_SETTINGS, DURABILITIES, PINS, WHEN_FULL, type TopicSettings } from '../log/log.ts';
+import {
+  BATCH_BYTES_MAX,
+  CLEANUPS,
+  DEFAULT_SETTINGS,
+  DURABILITIES,
+  PINS,
+  TIMESTAMP_TYPES,
+  TOPIC_COMPRESSIONS,
+  WHEN_FULL,
+  type TopicSettings,
+} from '../log/log.ts';
 import { KAFKA_DEFAULTS, type KafkaNames } from '../config-kafka.ts';
 import { CONFIG_SOURCE, CONFIG_TYPE, type ShownConfig } from './shown-config.ts';
 
@@ -8,14 +18,12 @@ import { CONFIG_SOURCE, CONFIG_TYPE, type ShownConfig } from './shown-config.ts'
 const DURABILITY = 'headwater.durability';
 const PIN = 'headwater.pin';
 const WHEN_FULL_NAME = 'headwater.when.full';
-const TIMESTAMP_TYPE = 'message.timestamp.type';
 const INT64_MAX = '9223372036854775807';
 
 /** Settings that Kafka's tools and clients give, and that change nothing here that a client could see. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'compression.gzip.level',
   'compression.lz4.level',
-  'compression.type',
   'compression.zstd.level',
   'file.delete.delay.ms',
   'flush.messages',
@@ -25,9 +33,6 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'leader.replication.throttled.replicas',
   'local.retention.bytes',
   'local.retention.ms',
-  'max.message.bytes',
-  'message.timestamp.after.max.ms',
-  'message.timestamp.before.max.ms',
   'min.insync.replicas',
   'preallocate',
   'segment.bytes',
@@ -37,12 +42,16 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'unclean.leader.election.enable',
 ]);
 
+const INSTEAD = 'zstd, gzip, uncompressed, or producer, which keeps what producers send';
+
 /** How one setting is read and shown. */
 interface Setting {
   configType: number;
+  /** What takes it back to its default, where no value says that. */
+  reset?: Partial<TopicSettings>;
   /** What changes, or the words for what was wrong. */
   read(value: string): Partial<TopicSettings> | string;
-  show(settings: Readonly<TopicSettings>): string;
+  show(settings: Readonly<TopicSettings>, broker: Readonly<KafkaNames>): string;
 }
 
 const SETTINGS: ReadonlyMap<string, Setting> = new Map([
@@ -51,8 +60,13 @@ const SETTINGS: ReadonlyMap<string, Setting> = new Map([
   ['retention.bytes', number('retentionBytes', -1)],
   ['delete.retention.ms', number('deleteRetentionMs', 0)],
   ['min.compaction.lag.ms', number('compactionLagMinMs', 0)],
-  ['max.compaction.lag.ms', lagMax()],
+  ['max.compaction.lag.ms', unlimited('compactionLagMaxMs', 1)],
   ['min.cleanable.dirty.ratio', ratio()],
+  ['compression.type', compression()],
+  ['max.message.bytes', bytesMax()],
+  ['message.timestamp.type', word('timestampType', TIMESTAMP_TYPES)],
+  ['message.timestamp.before.max.ms', unlimited('timestampBeforeMs', 0)],
+  ['message.timestamp.after.max.ms', unlimited('timestampAfterMs', 0)],
   [DURABILITY, word('durability', DURABILITIES)],
   [PIN, word('pin', PINS)],
   [WHEN_FULL_NAME, word('whenFull', WHEN_FULL)],
@@ -79,14 +93,36 @@ function number(
 }
 
 /** Kafka has no word for "no limit" here but its largest number. */
-function lagMax(): Setting {
+function unlimited(setting: 'compactionLagMaxMs' | 'timestampBeforeMs' | 'timestampAfterMs', least: number): Setting {
   return {
     configType: CONFIG_TYPE.long,
     read(value) {
-      const given = wholeNumber(value, 1);
-      return given === undefined ? 'is a whole number from 1' : { compactionLagMaxMs: given ?? -1 };
+      const given = wholeNumber(value, least);
+      return given === undefined ? `is a whole number from ${least}` : { [setting]: given ?? -1 };
     },
-    show: ({ compactionLagMaxMs }) => (compactionLagMaxMs < 0 ? INT64_MAX : String(compactionLagMaxMs)),
+    show: (settings) => (settings[setting] < 0 ? INT64_MAX : String(settings[setting])),
+  };
+}
+
+function bytesMax(): Setting {
+  return {
+    configType: CONFIG_TYPE.int,
+    reset: { batchBytesMax: -1 },
+    read(value) {
+      const given = wholeNumber(value, 0);
+      const isInBounds = typeof given === 'number' && given <= BATCH_BYTES_MAX;
+      return isInBounds ? { batchBytesMax: given } : `is a whole number from 0 to ${BATCH_BYTES_MAX} here`;
+    },
+    show: ({ batchBytesMax }, broker) => String(batchBytesMax < 0 ? broker['message.max.bytes'] : batchBytesMax),
+  };
+}
+
+function compression(): Setting {
+  const { read, ...rest } = word('compression', TOPIC_COMPRESSIONS);
+  return {
+    ...rest,
+    read: (value) =>
+      value === 'snappy' || value === 'lz4' ? `${value} is read here, and not written: use ${INSTEAD}` : read(value),
   };
 }
 
@@ -120,7 +156,10 @@ function policy(): Setting {
   };
 }
 
-function word(setting: 'durability' | 'pin' | 'whenFull', words: readonly string[]): Setting {
+function word(
+  setting: 'durability' | 'pin' | 'whenFull' | 'compression' | 'timestampType',
+  words: readonly string[],
+): Setting {
   return {
     configType: CONFIG_TYPE.string,
     read: (value) => (words.includes(value) ? { [setting]: value } : `is one of ${words.join(', ')}`),
@@ -131,8 +170,8 @@ function word(setting: 'durability' | 'pin' | 'whenFull', words: readonly string
 /** The default of one setting, or why there is none. */
 export function defaultOf(name: string): Partial<TopicSettings> | string {
   const setting = SETTINGS.get(name);
-  if (setting !== undefined) return readOne(name, setting, setting.show(DEFAULT_SETTINGS));
-  return name === TIMESTAMP_TYPE ? {} : 'a topic has no such setting';
+  if (setting === undefined) return 'a topic has no such setting';
+  return setting.reset ?? readOne(name, setting, setting.show(DEFAULT_SETTINGS, KAFKA_DEFAULTS));
 }
 
 export function namesWithoutEffect(configs: readonly { name: string }[]): string[] {
@@ -151,8 +190,6 @@ export function readConfigs(
       const read = readOne(name, setting, value ?? '');
       if (typeof read === 'string') return read;
       settings = { ...settings, ...read };
-    } else if (name === TIMESTAMP_TYPE) {
-      if (value !== 'CreateTime') return `${TIMESTAMP_TYPE}: only CreateTime is served`;
     } else {
       return 'a topic has no such setting';
     }
@@ -168,19 +205,12 @@ function readOne(name: string, setting: Setting, value: string): Partial<TopicSe
 /** The settings as Kafka's tools show them, each with one synonym: itself. */
 export function configsOf(settings: Readonly<TopicSettings>, broker: Readonly<KafkaNames>): ShownConfig[] {
   const own = [...SETTINGS].map(([name, { configType, show }]) => {
-    const value = show(settings);
-    const source = value === show(DEFAULT_SETTINGS) ? CONFIG_SOURCE.default : CONFIG_SOURCE.topic;
-    return shown(name, value, configType, source, false);
+    const value = show(settings, broker);
+    if (value !== show(DEFAULT_SETTINGS, broker)) return shown(name, value, configType, CONFIG_SOURCE.topic, false);
+    const isGiven = value !== show(DEFAULT_SETTINGS, KAFKA_DEFAULTS);
+    return shown(name, value, configType, isGiven ? CONFIG_SOURCE.broker : CONFIG_SOURCE.default, false);
   });
-  const bytesMax = broker['message.max.bytes'];
-  const bytesSource = bytesMax === KAFKA_DEFAULTS['message.max.bytes'] ? CONFIG_SOURCE.default : CONFIG_SOURCE.broker;
-  return [
-    ...own,
-    shown('compression.type', 'producer', CONFIG_TYPE.string, CONFIG_SOURCE.default, true),
-    shown('max.message.bytes', String(bytesMax), CONFIG_TYPE.int, bytesSource, true),
-    shown(TIMESTAMP_TYPE, 'CreateTime', CONFIG_TYPE.string, CONFIG_SOURCE.default, true),
-    shown('min.insync.replicas', '1', CONFIG_TYPE.int, CONFIG_SOURCE.default, true),
-  ];
+  return [...own, shown('min.insync.replicas', '1', CONFIG_TYPE.int, CONFIG_SOURCE.default, true)];
 }
 
 function shown(name: string, value: string, configType: number, configSource: number, readOnly: boolean): ShownConfig {

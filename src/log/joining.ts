@@ -1,24 +1,14 @@
 // What waits in a commit for a partition: records that a door gathers, a batch as a client sent it, the marker of a
 // transaction's end. Each is told when the commit starts, when it is on the card, and when the log was closed before.
 
-import { HeadwaterError } from '../errors.ts';
-import {
-  checkBatch,
-  decodeRecords,
-  isControl,
-  isTransactional,
-  readBatchHeader,
-  type BatchHeader,
-} from '../formats/batch.ts';
+import type { HeadwaterError } from '../errors.ts';
+import { isLogAppendTime, isTransactional, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
 import { encodeMarker, type Marker } from '../formats/marker.ts';
 import type { BatchWrite } from '../store/store.ts';
 import type { CommitItem, SetMark } from './commits.ts';
 import type { AppendResult, BatchSource, Commit } from './log.ts';
 import type { LogPartition } from './partition.ts';
 import { abortedKey, encodeAborted } from './stability.ts';
-
-// Kafka's default for max.message.bytes: a mirror's upstream takes no more.
-export const BATCH_BYTES_MAX = 1024 * 1024 + 12;
 
 /** What a door waits for where taking is enough: done from the start. */
 export class Acknowledged implements Commit {
@@ -113,7 +103,7 @@ export class ClientBatch implements CommitItem {
       if (isTransactional(this.#header))
         this.#partition.stability.opened(this.#header.producerId, this.#write.firstOffset);
       this.#partition.committed(this.#write, this.#header.recordCount);
-      this.#resolve({ baseOffset: this.#write.firstOffset, isDuplicate: false });
+      this.#resolve({ baseOffset: this.#write.firstOffset, isDuplicate: false, ...appendTimeOf(this.#write) });
     } else if (this.#originalOffset !== undefined) {
       this.#resolve({ baseOffset: this.#originalOffset, isDuplicate: true });
     } else {
@@ -126,38 +116,8 @@ export class ClientBatch implements CommitItem {
   }
 }
 
-/** What Kafka demands of a batch that a client sends (LogValidator). */
-export function checkClientBatch(batch: Buffer, needsKeys: boolean, isRegistered: boolean): BatchHeader {
-  if (batch.length > BATCH_BYTES_MAX) {
-    throw new HeadwaterError(
-      'RECORD_TOO_LARGE',
-      `a batch of ${batch.length} bytes where ${BATCH_BYTES_MAX} are allowed`,
-    );
-  }
-  const header = checkBatch(batch);
-  if (header.baseOffset !== 0) throw invalid(`base offset ${header.baseOffset} where 0 is demanded`);
-  if (isControl(header)) throw invalid('clients may not write control batches');
-  if (isTransactional(header)) checkTransactional(header, isRegistered);
-  if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
-    throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
-  }
-  // Records that no consumer can decode would stop a mirror for ever. Throws FORMAT_CORRUPT.
-  const records = decodeRecords(batch);
-  if (needsKeys && records.some(({ key }) => key === null)) {
-    throw invalid('a record without a key, in a topic that keeps the latest record of each key');
-  }
-  return header;
-}
-
-function checkTransactional({ producerId }: BatchHeader, isRegistered: boolean): void {
-  if (producerId < 0) throw invalid('a transactional batch without a producer id');
-  if (isRegistered) return;
-  const text = `producer ${producerId} has not added this partition to its transaction`;
-  throw new HeadwaterError('TRANSACTION_STATE', text);
-}
-
-function invalid(why: string): HeadwaterError {
-  return new HeadwaterError('RECORD_INVALID', `the batch is refused: ${why}`);
+function appendTimeOf({ value, maxTimestampMs }: BatchWrite): { appendTimeMs?: number } {
+  return isLogAppendTime(readBatchHeader(value)) ? { appendTimeMs: maxTimestampMs } : {};
 }
 
 /** The end of a transaction. */

@@ -25,6 +25,7 @@ import { loadPositions } from './positions.ts';
 import { createProducers } from './producers.ts';
 import { openRetention, type Retention } from './retention.ts';
 import { createRoom } from './room.ts';
+import type { RecordSettings } from './record-settings.ts';
 import { ABORTED, openIn, restoreStability, type AbortedTransaction, type OpenTransaction } from './stability.ts';
 import { Tail } from './tail.ts';
 import { loadTopicSet } from './topic-set.ts';
@@ -50,7 +51,15 @@ export type { AbortedTransaction, OpenTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
 export { WHEN_FULL, type WhenFull } from './when-full.ts';
-export { BATCH_BYTES_MAX } from './joining.ts';
+export { RecordsRefused, type RecordFault } from './client-batch.ts';
+export {
+  BATCH_BYTES_MAX,
+  TIMESTAMP_TYPES,
+  TOPIC_COMPRESSIONS,
+  type RecordSettings,
+  type TimestampType,
+  type TopicCompression,
+} from './record-settings.ts';
 export { checkTopic, DEFAULT_SETTINGS, PARTITIONS_MAX } from './topics.ts';
 
 /** Records gathered for one partition and not yet encoded. The log asks for the bytes when a commit is taken. */
@@ -64,9 +73,11 @@ export interface AppendResult {
   baseOffset: number;
   /** True when the producer had sent this batch before: nothing was appended, baseOffset is the original one. */
   isDuplicate: boolean;
+  /** The time of all its records, where the topic has `LogAppendTime`. */
+  appendTimeMs?: number;
 }
 
-export interface TopicSettings extends CleanupSettings {
+export interface TopicSettings extends CleanupSettings, RecordSettings {
   /** 1 to PARTITIONS_MAX. */
   partitions: number;
   durability: Durability;
@@ -102,7 +113,7 @@ export interface Partition {
   /**
    * Appends one batch as a Kafka client sent it. On return it is on the card, or what the topic's durability says. Throws RECORD_INVALID, FORMAT_CORRUPT,
    * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, TRANSACTION_STATE, LOG_FULL, STORE_UNAVAILABLE: then nothing
-   * was kept. The batch belongs to the log from the call on (its base offset is stamped in place). `isRegistered`: the
+   * was kept; RecordsRefused names the records for which. The batch belongs to the log from the call on (its base offset is stamped in place). `isRegistered`: the
    * coordinator knows that this partition belongs to the producer's transaction; a transactional batch without it is
    * refused, as nobody would ever end what it begins.
    */

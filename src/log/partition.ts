@@ -9,14 +9,15 @@ import {
   isTransactional,
   readBatchHeader,
   stampOffset,
+  stampTimestamps,
   type BatchHeader,
 } from '../formats/batch.ts';
 import { COORDINATOR_EPOCH, type Marker } from '../formats/marker.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
-import { isCompacted } from './cleanup.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { Durability } from './durability.ts';
-import { Acknowledged, checkClientBatch, ClientBatch, GatheredBatch, MarkerBatch } from './joining.ts';
+import { admitBatch } from './client-batch.ts';
+import { Acknowledged, ClientBatch, GatheredBatch, MarkerBatch } from './joining.ts';
 import type { AppendResult, BatchSource, Commit, Partition, ProducerState, Topic } from './log.ts';
 import type { Producers } from './producers.ts';
 import type { Room } from './room.ts';
@@ -104,8 +105,9 @@ export class LogPartition implements Partition {
     this.#tellListeners();
   }
 
-  async append(batch: Buffer, isRegistered = false): Promise<AppendResult> {
-    const header = checkClientBatch(batch, isCompacted(this.topic.settings), isRegistered);
+  async append(given: Buffer, isRegistered = false): Promise<AppendResult> {
+    const nowMs = this.#needs.clock.wallMs();
+    const { batch, header } = admitBatch(given, this.topic.settings, { isRegistered, nowMs });
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
     const refusal = this.#needs.room.refusal();
@@ -146,8 +148,9 @@ export class LogPartition implements Partition {
     this.#needs.onLost(this.topic.name, records);
   }
 
-  /** Gives a batch its offsets, in the commit that has just started. */
-  assign(batch: Buffer, header: BatchHeader): BatchWrite {
+  /** Gives a batch its offsets, and its time where the topic says so, in the commit that has just started. */
+  assign(batch: Buffer, given: BatchHeader): BatchWrite {
+    const header = this.#timed(batch, given);
     const firstOffset = this.#nextOffset;
     const lastOffset = firstOffset + header.lastOffsetDelta;
     stampOffset(batch, firstOffset, LEADER_EPOCH);
@@ -156,6 +159,13 @@ export class LogPartition implements Partition {
       this.#needs.producers.add(this.number, header, firstOffset, this.#needs.clock.monotonicMs());
     }
     return { partition: this.number, firstOffset, lastOffset, maxTimestampMs: header.maxTimestampMs, value: batch };
+  }
+
+  #timed(batch: Buffer, header: BatchHeader): BatchHeader {
+    if (this.topic.settings.timestampType === 'CreateTime' || isControl(header)) return header;
+    const maxTimestampMs = this.#needs.clock.wallMs();
+    stampTimestamps(batch, { isAppendTime: true, maxTimestampMs });
+    return { ...header, maxTimestampMs };
   }
 
   /** First offset of the producer's transaction that is open here, what is in flight included. */

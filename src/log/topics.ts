@@ -12,6 +12,7 @@ import { checkCleanup, checkOneOf, DEFAULT_CLEANUP } from './cleanup.ts';
 import { DURABILITIES } from './durability.ts';
 import type { TopicSettings } from './log.ts';
 import { WHEN_FULL } from './when-full.ts';
+import { checkRecordSettings, DEFAULT_RECORD_SETTINGS } from './record-settings.ts';
 
 export interface TopicRow {
   /** Hex of 16 bytes. */
@@ -23,6 +24,7 @@ export interface TopicRow {
 
 export const DEFAULT_SETTINGS: TopicSettings = {
   ...DEFAULT_CLEANUP,
+  ...DEFAULT_RECORD_SETTINGS,
   partitions: 1,
   durability: 'synced',
   whenFull: 'refuse',
@@ -97,6 +99,7 @@ export function checkSettings(settings: TopicSettings): void {
   checkOneOf('durability', durability, DURABILITIES);
   checkOneOf('whenFull', whenFull, WHEN_FULL);
   checkCleanup(settings);
+  checkRecordSettings(settings);
 }
 
 export function endKey(partition: number): string {

@@ -53,6 +53,11 @@ describe('topics', () => {
         pin: 'mirrored',
         durability: 'synced',
         whenFull: 'refuse',
+        compression: 'producer',
+        timestampType: 'CreateTime',
+        timestampBeforeMs: -1,
+        timestampAfterMs: -1,
+        batchBytesMax: -1,
       },
     ]);
     expect(((await door.ask('/topics')).json as { name: string }[]).map(({ name }) => name)).toEqual([

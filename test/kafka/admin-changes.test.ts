@@ -101,6 +101,39 @@ test('some settings are changed, the others stay; a deleted one is at its defaul
   expect(await shown(client)).toMatchObject({ 'retention.ms': '6000', 'retention.bytes': '-1' });
 });
 
+test('what a topic makes of records is set by the names of Kafka, and shown with types and defaults', async () => {
+  const { log, connect } = await openDoor({ settings: { 'message.max.bytes': 9000 } });
+  await log.createTopic('readings');
+  const client = await connect();
+  const forEver = '9223372036854775807';
+  const defaults = {
+    'compression.type': 'producer',
+    'max.message.bytes': '9000',
+    'message.timestamp.type': 'CreateTime',
+    'message.timestamp.before.max.ms': forEver,
+    'message.timestamp.after.max.ms': forEver,
+  };
+  expect(await shown(client)).toMatchObject(defaults);
+  const wanted = {
+    'compression.type': 'zstd',
+    'max.message.bytes': '5000',
+    'message.timestamp.type': 'LogAppendTime',
+    'message.timestamp.before.max.ms': '60000',
+    'message.timestamp.after.max.ms': '0',
+  };
+  await alter(
+    client,
+    Object.entries(wanted).map(([name, value]) => ({ name, value })),
+  );
+  expect(await shown(client)).toMatchObject(wanted);
+  const settings = { compression: 'zstd', batchBytesMax: 5000, timestampType: 'LogAppendTime', timestampAfterMs: 0 };
+  expect(log.topic('readings')!.settings).toMatchObject(settings);
+  const back = Object.keys(wanted).map((name) => ({ name, configOperation: CONFIG_OPERATION.delete }));
+  expect((await alter(client, back)).errorCode).toBe(0);
+  expect(await shown(client)).toMatchObject(defaults);
+  expect(log.topic('readings')!.settings.batchBytesMax).toBe(-1);
+});
+
 test('AlterConfigs puts back to its default what it does not name', async () => {
   const { log, connect } = await openDoor();
   await log.createTopic('readings', { retentionMs: 5000, retentionBytes: 1000 });
@@ -129,6 +162,11 @@ test('what cannot be set is refused with the reason, and nothing of the request 
     [{ name: 'max.compaction.lag.ms', value: '0' }, 'max.compaction.lag.ms is a whole number from 1'],
     [{ name: 'cleanup.policy', value: 'compact', configOperation: CONFIG_OPERATION.append }, 'no list can be changed'],
     [{ name: 'colour', value: 'red' }, 'no such setting'],
+    [{ name: 'compression.type', value: 'lz4' }, 'lz4 is read here, and not written: use zstd'],
+    [{ name: 'compression.type', value: 'brotli' }, 'is one of producer, uncompressed'],
+    [{ name: 'max.message.bytes', value: '1048589' }, 'from 0 to 1048588'],
+    [{ name: 'message.timestamp.type', value: 'NoTime' }, 'is one of CreateTime, LogAppendTime'],
+    [{ name: 'message.timestamp.after.max.ms', value: '-1' }, 'a whole number from 0'],
     [{ name: 'colour', configOperation: CONFIG_OPERATION.delete }, 'no such setting'],
   ];
   for (const [wrong, words] of wrongs) {

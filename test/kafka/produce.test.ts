@@ -3,6 +3,7 @@ import { HeadwaterError } from '../../src/errors.ts';
 import { readBatchHeader } from '../../src/formats/batch.ts';
 import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { KafkaError } from '../../src/formats/kafka/codes.ts';
+import { RecordsRefused } from '../../src/log/log.ts';
 import { batchOf, openDoor, produceOf, produceOne } from './open-door.ts';
 
 test('a batch is appended as it is, and answered with its offset, in every version from 3', async () => {
@@ -48,6 +49,30 @@ test('a batch above message.max.bytes is too large', async () => {
   const large = await produceOne(client, 'readings', batchOf(['x'.repeat(1200)]));
   expect([large.errorCode, large.errorMessage]).toEqual([10, expect.stringContaining('where 1200 are allowed')]);
   expect((await produceOne(client, 'readings', batchOf(['x'.repeat(1000)]))).errorCode).toBe(0);
+});
+
+test("a topic's own max.message.bytes counts more than the node's, in both directions", async () => {
+  const { log, connect } = await openDoor({ settings: { 'message.max.bytes': 1200 } });
+  await log.createTopic('large', { batchBytesMax: 5000 });
+  await log.createTopic('small', { batchBytesMax: 100 });
+  const client = await connect();
+  const produced = async (topic: string) => (await produceOne(client, topic, batchOf(['x'.repeat(1100)]))).errorCode;
+  expect([await produced('large'), await produced('small')]).toEqual([0, 10]);
+});
+
+test('records that a topic refuses are named from version 8 on, with an error that fits them', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  log.failAppends(new RecordsRefused('TIMESTAMP_INVALID', 'two are too old', [{ index: 1, message: 'too old' }]));
+  const client = await connect();
+  for (let version = 3; version <= 12; version++) {
+    const outcome = await produceOne(client, 'readings', batchOf(['a', 'b']), { version });
+    expect(outcome.errorCode).toBe(KafkaError.INVALID_TIMESTAMP);
+    const named = [{ batchIndex: 1, batchIndexErrorMessage: 'too old' }];
+    expect(outcome).toMatchObject(
+      version < 8 ? { recordErrors: [] } : { recordErrors: named, errorMessage: 'two are too old' },
+    );
+  }
 });
 
 test('each partition has its own outcome', async () => {

@@ -3,8 +3,9 @@
 //
 //   0-2  old message sets; each partition is answered UNSUPPORTED_FOR_MESSAGE_FORMAT
 //   3    record batch 2, transactional id     7   zstd            10  current leader in the answer (there is only one)
-//   5    log start in the answer              8   error messages  11  TRANSACTION_ABORTABLE
-//   9    flexible                            12  transactions of version 2: never, see below
+//   5    log start in the answer              8   error messages, errors by record
+//   9    flexible                            11  TRANSACTION_ABORTABLE
+//                                            12  transactions of version 2: never, see below
 //                                            13  topics by id, UNKNOWN_TOPIC_ID
 //
 // An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
@@ -18,7 +19,7 @@ import { compressionOf, isTransactional, readBatchHeader, type BatchHeader } fro
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { produce } from '../../formats/kafka/00-produce.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { Partition, Topic } from '../../log/log.ts';
+import { RecordsRefused, type Partition, type Topic } from '../../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from '../codes.ts';
 import { defineHandler, HANG_UP, NO_ANSWER, topicMeant, type Call, type Door } from '../handler.ts';
 
@@ -87,17 +88,18 @@ async function appendPartition(
   if (partition === undefined) return failed(index, UNKNOWN);
   try {
     if (records === null || records.length === 0) return failed(index, NO_BATCH);
-    const refusal = refusalOfBatch(records, version, door.settings['message.max.bytes']);
+    const refusal = refusalOfBatch(records, version, bytesMaxOf(partition.topic, door));
     if (refusal !== undefined) return failed(index, refusal);
     const header = readBatchHeader(records);
     const errorCode = isTransactional(header) ? checkTransaction(door, transactionalId, header, partition) : 0;
     if (errorCode !== KafkaError.NONE) return failed(index, ofTransaction(errorCode, version));
     const bytes = records.length;
-    const { baseOffset, isDuplicate } = await partition.append(records, isTransactional(header));
+    const appended = await partition.append(records, isTransactional(header));
+    const { baseOffset, isDuplicate, appendTimeMs: logAppendTimeMs = -1 } = appended;
     if (!isDuplicate) countProduced(door, header.recordCount, bytes);
-    return { index, errorCode: KafkaError.NONE, baseOffset, logStartOffset: partition.logStart };
+    return { index, errorCode: KafkaError.NONE, baseOffset, logAppendTimeMs, logStartOffset: partition.logStart };
   } catch (error) {
-    return failed(index, outcomeOf(error));
+    return { ...failed(index, outcomeOf(error)), recordErrors: faultsOf(error) };
   }
 }
 
@@ -123,6 +125,16 @@ function ofTransaction(errorCode: number, version: number): KafkaOutcome {
 function countProduced({ counters }: Door, records: number, bytes: number): void {
   counters.produced.records += records;
   counters.produced.bytes += bytes;
+}
+
+function bytesMaxOf({ settings }: Topic, door: Door): number {
+  return settings.batchBytesMax < 0 ? door.settings['message.max.bytes'] : settings.batchBytesMax;
+}
+
+/** Which records of the batch it was, where the log knows: clients give the others another try. */
+function faultsOf(error: unknown): NonNullable<PartitionResponse['recordErrors']> {
+  if (!(error instanceof RecordsRefused)) return [];
+  return error.faults.map(({ index, message }) => ({ batchIndex: index, batchIndexErrorMessage: message }));
 }
 
 function refusalOfBatch(records: Buffer, version: number, bytesMax: number): KafkaOutcome | undefined {

@@ -37,6 +37,8 @@ export interface Intake {
    * whenRoom() resolves. What was read before may still be handed in, it is taken far beyond that bound.
    */
   isFull(): boolean;
+  /** See Log.refusal: who may answer so tells the publisher, and who may not holds back. */
+  refusal(): string | undefined;
   /** Resolves when isFull() is false, or `signal` aborts. */
   whenRoom(signal?: AbortSignal): Promise<void>;
   /** See Log.lull. */
@@ -170,6 +172,7 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     acceptMqtt,
     accept,
     isFull: () => log.isFull(),
+    refusal: () => log.refusal(),
     whenRoom: (signal) => log.whenRoom(signal),
     lull: (msMax) => log.lull(msMax),
     status() {

@@ -129,7 +129,8 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     if (socket.destroyed || socket.writableLength > UNREAD_BYTES_MAX) return false;
     const running = slots.at(-1)?.request.handler;
     if (running !== undefined && !(handler.mayOverlap && running === handler)) return false;
-    if (!handler.mayOverlap || !door.log.isFull()) return true;
+    // Where there is no room for records, the answer says so.
+    if (!handler.mayOverlap || !door.log.isFull() || door.log.refusal() !== undefined) return true;
     waitForRoom();
     return false;
   }
@@ -206,6 +207,8 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   }
 
   function sweep(nowMs: number): void {
+    // What waits for a moment of room may have become a matter of days.
+    if (isWaitingForRoom) proceed();
     const isIdle = waiting.length + slots.length === 0 && socket.writableLength === 0;
     if (isIdle && frameStartMs === undefined && nowMs - lastReadMs > limits.idleMs) {
       socket.destroy();

@@ -45,6 +45,8 @@ export interface ConnectionLimits extends PacketBounds {
   connectTimeoutMs: number;
   /** Acknowledgements one client is owed before it is not read any more. */
   pendingAcksMax: number;
+  /** A publisher that there is no room for is closed after so long, its messages unacknowledged. */
+  heldMsMax: number;
   /** Of one client. */
   subscriptionsMax: number;
 }
@@ -63,8 +65,10 @@ export interface Door extends PublishNeeds {
   begin(connection: Connection, connect: Connect): Begun | Refusal;
   /** Hands the stream to aedes. */
   attach(connection: Connection): Peer;
-  /** True while publishes have to wait; all connections are told so, and told again when there is room. */
-  mustWait(): boolean;
+  /** True while publishes have to wait; the connection is told so, and told again when there is room. */
+  mustWait(publisher: Held): boolean;
+  /** Why there is no room for records. */
+  refusal(): string | undefined;
   /** Bytes of packets that are not whole, over all connections; false if they are too many. */
   hold(deltaBytes: number): boolean;
   refused(connection: Connection, reason: string, detail: string): void;
@@ -123,6 +127,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
   let isConsuming = false;
   let lastTick = openedTick;
   let keepAliveTicks = 0;
+  let heldTick = openedTick;
   let sentBytes = 0;
   let sentTick = openedTick;
   // What was read and not yet looked at; no look is worth it while less than `neededBytes` are there.
@@ -224,7 +229,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
         fail(state, `packet of type ${frame.type}`);
         break;
       }
-      if (frame.type === PUBLISH && door.mustWait()) break;
+      if (frame.type === PUBLISH && door.mustWait(connection)) break;
       takePacket(bytes);
       packets += 1;
       if (frame.type !== PUBLISH || publishes?.isPatient !== true) isPatient = false;
@@ -359,6 +364,12 @@ export function openConnection(socket: Socket, door: Door): Connection {
     return tick - sentTick > DRAIN_TICKS_MAX;
   }
 
+  /** Its client may have another node to go to, and should know: 3.1.1 has no other word for it. */
+  function isHeldTooLong(tick: number): boolean {
+    const isHeld = (waits & FOR_ROOM) !== 0 && door.refusal() !== undefined;
+    return isHeld && (tick - heldTick) * 1000 > limits.heldMsMax;
+  }
+
   function checkTime(): void {
     const tick = door.tick();
     if (phase === 'ended') {
@@ -366,6 +377,7 @@ export function openConnection(socket: Socket, door: Door): Connection {
     } else if (phase !== 'open') {
       if ((tick - openedTick) * 1000 > limits.connectTimeoutMs) fail('connect timeout', `phase ${phase}`);
     } else if (isStuck(tick)) fail('slow', 'it reads nothing');
+    else if (isHeldTooLong(tick)) fail('no room', door.refusal()!);
     else if (waits !== 0) lastTick = tick;
     else if (keepAliveTicks > 0 && tick - lastTick > keepAliveTicks) fail('keep alive', `${tick - lastTick} s`);
   }
@@ -396,7 +408,10 @@ export function openConnection(socket: Socket, door: Door): Connection {
     fail,
     wait,
     resume,
-    hold: () => wait(FOR_ROOM),
+    hold() {
+      heldTick = door.tick();
+      wait(FOR_ROOM);
+    },
     release: () => resume(FOR_ROOM),
     checkTime,
   };

@@ -30,6 +30,7 @@ export const DEFAULT_LIMITS: Readonly<MqttLimits> = {
   topicBytesMax: KIB,
   topicLevelsMax: 64,
   pendingAcksMax: 10_000,
+  heldMsMax: 30_000,
   subscriptionsMax: 1000,
   partialBytesMax: 32 * MIB,
   outgoingBytesMax: 8 * MIB,

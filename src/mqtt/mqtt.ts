@@ -188,7 +188,8 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
       byStream.set(connection.stream, connection);
       return broker.handle(connection.stream) as Client & { readonly subscriptions: object };
     },
-    mustWait: () => holding.mustWait(connections.keys()),
+    mustWait: (publisher) => holding.mustWait(publisher, connections.keys()),
+    refusal: () => intake.refusal(),
     hold(deltaBytes) {
       partialBytes += deltaBytes;
       return deltaBytes < 0 || partialBytes <= limits.partialBytesMax;
@@ -259,6 +260,7 @@ export async function openMqtt(needs: MqttNeeds): Promise<MqttRoom> {
   const { address, port } = server.address() as AddressInfo;
   const ticking = clock.every(TICK_MS, () => {
     ticks += 1;
+    holding.check();
     for (const connection of connections.keys()) connection.checkTime();
   });
   const expiring = clock.every(EXPIRY_CHECK_MS, () => {

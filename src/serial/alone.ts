@@ -115,6 +115,7 @@ const NO_INTAKE: Intake = {
   acceptMqtt: () => TAKEN,
   accept: () => TAKEN,
   isFull: () => false,
+  refusal: () => undefined,
   whenRoom: () => Promise.resolve(),
   lull: () => 0,
 };

@@ -40,6 +40,7 @@ export class SettledIntake implements Intake {
   lullMs = 0;
   #open: OpenCommit | undefined;
   #isFull = false;
+  #refusal: string | undefined;
   #roomWaiters: (() => void)[] = [];
 
   constructor(marks = new Map<string, Buffer>()) {
@@ -91,6 +92,16 @@ export class SettledIntake implements Intake {
     });
   }
 
+  refusal(): string | undefined {
+    return this.#refusal;
+  }
+
+  /** There is no room for records, until `empty`. */
+  refuse(reason: string): void {
+    this.#refusal = reason;
+    this.#isFull = true;
+  }
+
   lull(msMax: number): number {
     return Math.min(msMax, this.lullMs);
   }
@@ -101,6 +112,7 @@ export class SettledIntake implements Intake {
 
   empty(): void {
     this.#isFull = false;
+    this.#refusal = undefined;
     for (const waiter of this.#roomWaiters) waiter();
     this.#roomWaiters = [];
   }

@@ -6,6 +6,7 @@ import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import { metadata } from '../../src/formats/kafka/03-metadata.ts';
 import { findCoordinator } from '../../src/formats/kafka/10-find-coordinator.ts';
+import { KafkaError } from '../../src/formats/kafka/codes.ts';
 import { encodeRequest } from '../../src/formats/kafka/envelope.ts';
 import { batchOf, fetchOf, openDoor, produceOf, produceOne } from './open-door.ts';
 import { hex } from '../formats/kafka/hex.ts';
@@ -114,6 +115,24 @@ test('while the log is full no Produce is begun, and others are served', async (
   const done = await answer();
   expect(done.responses[0]!.partitionResponses[0]!.errorCode).toBe(0);
   expect(done.throttleTimeMs).toBe(0);
+});
+
+test('while there is no room for records a Produce is answered so, one that waited, too, and others are served', async () => {
+  const { clock, advance } = handClock();
+  const { log, kafka, connect } = await openDoor({ clock });
+  await log.createTopic('readings');
+  log.setFull(true);
+  const [waiting, refused] = [await connect(), await connect()];
+  const answer = waiting.send(produce, 9, produceOf('readings', batchOf(['a'])));
+  while (kafka.status().inFlight.requestBytes === 0) await turn();
+  log.setRefusal('the budget is reached');
+  const done = await refused.ask(produce, 9, produceOf('readings', batchOf(['b'])));
+  expect(done.responses[0]!.partitionResponses[0]!.errorCode).toBe(KafkaError.KAFKA_STORAGE_ERROR);
+  expect(done.throttleTimeMs).toBe(1000);
+  advance(5000);
+  expect((await answer()).responses[0]!.partitionResponses[0]!.errorCode).toBe(KafkaError.KAFKA_STORAGE_ERROR);
+  log.setRefusal(undefined);
+  expect((await produceOne(refused, 'readings', batchOf(['b']))).errorCode).toBe(0);
 });
 
 test('an answer to Produce asks the client to rest while the log is full', async () => {

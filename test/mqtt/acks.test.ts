@@ -133,6 +133,43 @@ test('while the log is full no socket is read, and then all goes on', async () =
   expect(given.room.status().heldBack).toBe(false);
 });
 
+test('while there is no room for records only who publishes is held, and closed after a while, unacknowledged', async () => {
+  given = await openRoom({ heldMsMax: 30_000 });
+  const [publisher, other] = [await given.connect({ clientId: 'one' }), await given.connect({ clientId: 'two' })];
+  given.intake.refuse('the budget is reached');
+  publisher.publish('a', 'one', 1, 1);
+  await until(() => given.room.status().heldBack);
+  other.send({ cmd: 'pingreq' });
+  await other.next('pingresp');
+  given.clock.advance(25_000);
+  await settleDown();
+  expect(publisher.isClosed).toBe(false);
+  given.clock.advance(10_000);
+  await publisher.whenClosed();
+  expect([publisher.cmds(), given.intake.waiting]).toEqual([[], 0]);
+  expect(given.room.status().refused).toEqual({ 'no room': 1 });
+  const again = await given.connect({ clientId: 'one' });
+  again.publish('a', 'one', 1, 1);
+  await until(() => given.room.status().heldBack);
+  given.intake.empty();
+  await until(() => given.intake.waiting === 1);
+  given.intake.settle();
+  await again.next('puback');
+});
+
+test('who was held for a moment and does not publish goes on when it becomes a matter of days', async () => {
+  given = await openRoom();
+  const [publisher, other] = [await given.connect({ clientId: 'one' }), await given.connect({ clientId: 'two' })];
+  given.intake.fill();
+  publisher.publish('a', 'one', 1, 1);
+  await until(() => given.room.status().heldBack);
+  given.intake.refuse('the disk is full');
+  other.send({ cmd: 'pingreq' });
+  given.clock.advance(1000);
+  await other.next('pingresp');
+  expect(given.intake.waiting).toBe(0);
+});
+
 test('a client that is owed too many acknowledgements is not read until it got some', async () => {
   given = await openRoom({ pendingAcksMax: 10 });
   const client = await given.connect();

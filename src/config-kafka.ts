@@ -21,6 +21,8 @@ export const KAFKA_DEFAULTS = {
   'group.min.session.timeout.ms': 6000,
   'group.max.session.timeout.ms': 1_800_000,
   'group.max.size': 1000,
+  'group.consumer.session.timeout.ms': 45_000,
+  'group.consumer.heartbeat.interval.ms': 5000,
   'offsets.retention.minutes': 7 * 24 * 60,
   'transaction.max.timeout.ms': 900_000,
   'transactional.id.expiration.ms': 7 * 24 * 3600_000,
@@ -80,6 +82,16 @@ export const kafkaNames = {
     KAFKA_DEFAULTS['group.max.size'],
     'Members of one group; more are refused. Each member of a large group makes each rebalance slower for all.',
   ),
+  'group.consumer.session.timeout.ms': byDefault(
+    integer(100, SESSION_MS_MAX),
+    KAFKA_DEFAULTS['group.consumer.session.timeout.ms'],
+    'The session of members with group.protocol=consumer, ms: there the node says, not the member.',
+  ),
+  'group.consumer.heartbeat.interval.ms': byDefault(
+    integer(50, 3600_000),
+    KAFKA_DEFAULTS['group.consumer.heartbeat.interval.ms'],
+    'How often those members are to send a heartbeat, ms. A partition that changes hands takes up to two of them.',
+  ),
   'offsets.retention.minutes': byDefault(
     integer(1, MINUTES_MAX),
     KAFKA_DEFAULTS['offsets.retention.minutes'],
@@ -115,6 +127,8 @@ export interface GroupsConfig {
   sessionTimeoutMsMin: number;
   sessionTimeoutMsMax: number;
   sizeMax: number;
+  consumerSessionTimeoutMs: number;
+  consumerHeartbeatIntervalMs: number;
   offsetsRetentionMs: number;
 }
 
@@ -124,6 +138,8 @@ export function groupsConfig(given: KafkaNames): GroupsConfig {
     sessionTimeoutMsMin: given['group.min.session.timeout.ms'],
     sessionTimeoutMsMax: given['group.max.session.timeout.ms'],
     sizeMax: given['group.max.size'],
+    consumerSessionTimeoutMs: given['group.consumer.session.timeout.ms'],
+    consumerHeartbeatIntervalMs: given['group.consumer.heartbeat.interval.ms'],
     offsetsRetentionMs: given['offsets.retention.minutes'] * 60_000,
   };
 }

@@ -13,6 +13,8 @@ export interface GroupOptions extends Whereabouts {
 interface GroupLine {
   id: string;
   protocolType: string;
+  /** Which protocol its members speak: Classic or Consumer. */
+  kind: string;
   state: string;
   members: number;
   lag: number;
@@ -27,7 +29,7 @@ interface GroupReset {
   offsets: { topic: string; partition: number; before: number | null; offset: number }[];
 }
 
-const HEADINGS = ['GROUP', 'TYPE', 'STATE', 'MEMBERS', 'LAG'];
+const HEADINGS = ['GROUP', 'TYPE', 'PROTOCOL', 'STATE', 'MEMBERS', 'LAG'];
 
 export async function listGroups(options: GroupOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
@@ -118,6 +120,6 @@ function print({ output }: GroupOptions, { out }: Terminal, value: unknown, text
   out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
 }
 
-function rowOf({ id, protocolType, state, members, lag }: GroupLine): (string | number)[] {
-  return [id, protocolType === '' ? '-' : protocolType, state, members, lag];
+function rowOf({ id, protocolType, kind, state, members, lag }: GroupLine): (string | number)[] {
+  return [id, protocolType === '' ? '-' : protocolType, kind.toLowerCase(), state, members, lag];
 }

@@ -1,10 +1,9 @@
 // The groups that have members: runs their state machines, gives each request its answer, and wakes them in time. Groups
 // whose members are gone fall out of here, unless `isKept` says that something of theirs is left.
 //
-// One timer serves all groups. It also notices when this process stood still: what members said meanwhile lies unread in
-// the sockets, so nobody is taken for late for that time. Only the monotonic clock counts.
+// One timer serves all groups (waker.ts).
 
-import type { Clock, Timer } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { KafkaError } from '../formats/kafka/codes.ts';
 import { step, wakeMs } from './group.ts';
 import {
@@ -23,6 +22,7 @@ import {
   type SyncAnswer,
   type SyncInput,
 } from './state.ts';
+import { Waker } from './waker.ts';
 
 export interface CoordinatorLimits {
   groupsMax: number;
@@ -36,11 +36,17 @@ export interface CoordinatorNeeds {
   clock: Clock;
   rules: GroupRules;
   limits: CoordinatorLimits;
-  /** Groups besides those here: together they are at most `groupsMax`. */
-  otherGroups: () => number;
+  /** Groups besides those here, with their members: together they keep to the limits. */
+  others: () => Others;
   isKept: (groupId: string) => boolean;
   /** After each change; `before` is the state that the group had. */
   onChange: (groupId: string, before: Group, after: Group) => void;
+}
+
+export interface Others {
+  groups: number;
+  members: number;
+  bytes: number;
 }
 
 /** An input without what the coordinator adds. */
@@ -52,10 +58,6 @@ interface Live {
   bytes: number;
 }
 
-const BEAT_MS = 1000;
-/** A timer that is so much late tells of a process that stood still, not of one that was busy. */
-const STOOD_MS = 500;
-
 export class Coordinator {
   readonly #needs: CoordinatorNeeds;
   readonly #live = new Map<string, Live>();
@@ -63,12 +65,18 @@ export class Coordinator {
   #tickets = 0;
   #members = 0;
   #bytes = 0;
-  #timer: Timer | undefined;
-  #dueMs = Infinity;
+  readonly #waker: Waker;
   #isClosed = false;
 
   constructor(needs: CoordinatorNeeds) {
     this.#needs = needs;
+    this.#waker = new Waker({
+      clock: needs.clock,
+      stood: (byMs) => {
+        for (const id of this.#live.keys()) this.#run(id, { kind: 'stood', byMs });
+      },
+      beat: (nowMs) => this.#beat(nowMs),
+    });
   }
 
   /** Members, and ids that were given out. */
@@ -125,7 +133,7 @@ export class Coordinator {
   /** Whether a group of that name is here or could be made. */
   #hasRoomFor(groupId: string): boolean {
     if (this.#live.has(groupId) || this.#needs.isKept(groupId)) return true;
-    return this.#live.size + this.#needs.otherGroups() < this.#needs.limits.groupsMax;
+    return this.#live.size + this.#needs.others().groups < this.#needs.limits.groupsMax;
   }
 
   #nowMs(): number {
@@ -155,17 +163,19 @@ export class Coordinator {
       this.#needs.onChange(groupId, before, group);
     }
     this.#pay(outputs);
-    this.#arm();
+    // While anybody is here time is looked at, so that it is seen when this process stands still.
+    if (this.#members > 0) this.#waker.by(Infinity);
   }
 
   /** What all groups together may have limits what one may. */
   #rulesFor(live: Live | undefined): GroupRules {
     const { rules, limits } = this.#needs;
     const own = live === undefined ? 0 : live.group.members.size + live.group.pending.size;
+    const others = this.#needs.others();
     return {
       ...rules,
-      membersMax: Math.min(rules.membersMax, own + limits.membersMax - this.#members),
-      bytesMax: Math.min(rules.bytesMax, (live?.bytes ?? 0) + limits.bytesMax - this.#bytes),
+      membersMax: Math.min(rules.membersMax, own + limits.membersMax - this.#members - others.members),
+      bytesMax: Math.min(rules.bytesMax, (live?.bytes ?? 0) + limits.bytesMax - this.#bytes - others.bytes),
     };
   }
 
@@ -178,7 +188,7 @@ export class Coordinator {
     if (isOver || group.phase === 'Dead') this.#live.delete(groupId);
     else this.#live.set(groupId, { group, bytes, wakeMs: wakeMs(group) });
     const wake = this.#live.get(groupId)?.wakeMs ?? Infinity;
-    if (wake < this.#dueMs) this.#armFor(wake);
+    if (wake < Infinity) this.#waker.by(wake);
   }
 
   /** What `isKept` spoke for is gone. */
@@ -187,38 +197,19 @@ export class Coordinator {
     if (live !== undefined) this.#keep(groupId, live, live.group, false);
   }
 
-  /** The timer goes while anybody waits for anything, and at least once a beat. */
-  #arm(): void {
-    if (this.#timer !== undefined || this.#isClosed || this.#members === 0) return;
-    this.#armFor(Infinity);
-  }
-
-  #armFor(wake: number): void {
-    if (this.#isClosed) return;
-    this.#timer?.cancel();
-    const now = this.#nowMs();
-    this.#dueMs = Math.max(now, Math.min(wake, now + BEAT_MS));
-    this.#timer = this.#needs.clock.after(Math.ceil(this.#dueMs - now), () => this.#beat());
-  }
-
-  #beat(): void {
-    const stoodMs = this.#nowMs() - this.#dueMs;
-    this.#timer = undefined;
-    this.#dueMs = Infinity;
-    if (stoodMs > STOOD_MS) for (const id of this.#live.keys()) this.#run(id, { kind: 'stood', byMs: stoodMs });
-    const now = this.#nowMs();
+  #beat(nowMs: number): number | undefined {
     let wake = Infinity;
     for (const [id, live] of this.#live) {
-      if (live.wakeMs <= now) this.#run(id, { kind: 'tick', nowMs: now });
+      if (live.wakeMs <= nowMs) this.#run(id, { kind: 'tick', nowMs });
       wake = Math.min(wake, this.#live.get(id)?.wakeMs ?? Infinity);
     }
-    if (this.#members > 0) this.#armFor(wake);
+    return this.#members > 0 ? wake : undefined;
   }
 
   /** Everything that waits is answered: the client looks for another coordinator, and finds this node when it is back. */
   close(): void {
     this.#isClosed = true;
-    this.#timer?.cancel();
+    this.#waker.close();
     for (const { group } of this.#live.values()) {
       for (const { id, joining, syncing } of group.members.values()) {
         if (joining !== undefined) this.#pay([joinOutput(joining, refusedJoin(KafkaError.NOT_COORDINATOR, id))]);

@@ -5,11 +5,12 @@
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Trace } from '../trace.ts';
+import type { GroupKind } from './offset-marks.ts';
 import type { Offsets } from './offsets.ts';
 
 export interface Expiry {
   /** The group has members. */
-  used(groupId: string, type: string): void;
+  used(groupId: string, type: string, kind: GroupKind): void;
   /** Its last member went. */
   left(groupId: string): void;
   /** Offsets were committed without members. */
@@ -49,19 +50,21 @@ export function keepExpiring({ offsets, clock, trace, retentionMs }: ExpiryNeeds
   }
 
   /** What the card says of an idle time that is over must not expire the group after a crash. */
-  function correct(groupId: string, idleSinceMs: number | undefined, type?: string): void {
+  function correct(groupId: string, idleSinceMs: number | undefined, type?: string, kind?: GroupKind): void {
     const group = offsets.get(groupId);
     if (group === undefined) return;
     const isOtherType = type !== undefined && type !== '' && type !== group.type;
+    const isOtherKind = kind !== undefined && kind !== group.kind;
     if (isOtherType) group.type = type;
+    if (isOtherKind) group.kind = kind;
     group.idleSinceMs = idleSinceMs;
     const kept = group.keptIdleSinceMs;
     const isStale = kept !== undefined && kept !== null && (idleSinceMs ?? offsets.uptimeMs()) - kept > lookMs;
-    if (isStale || isOtherType) offsets.writeGroup(group);
+    if (isStale || isOtherType || isOtherKind) offsets.writeGroup(group);
   }
 
   return {
-    used: (groupId, type) => correct(groupId, undefined, type),
+    used: (groupId, type, kind) => correct(groupId, undefined, type, kind),
     left(groupId) {
       const group = offsets.get(groupId);
       if (group !== undefined) group.idleSinceMs = offsets.uptimeMs();

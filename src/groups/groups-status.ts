@@ -2,7 +2,6 @@
 
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
-import type { Coordinator } from './coordinator.ts';
 import type { GroupSummary } from './groups.ts';
 import type { Offsets } from './offsets.ts';
 
@@ -20,7 +19,8 @@ export interface GroupsStatus {
 
 export interface Told {
   list: () => GroupSummary[];
-  coordinator: Coordinator;
+  members: number;
+  memberBytes: number;
   offsets: Offsets;
   rebalances: number;
   log: Log;
@@ -28,14 +28,14 @@ export interface Told {
 
 const LAGS_MAX = 100;
 
-export function statusOf({ list, coordinator, offsets, rebalances, log }: Told): GroupsStatus {
+export function statusOf({ list, members, memberBytes, offsets, rebalances, log }: Told): GroupsStatus {
   const states: Record<string, number> = {};
   const summaries = list();
   for (const { state } of summaries) states[state] = (states[state] ?? 0) + 1;
   return {
     groups: summaries.length,
-    members: coordinator.members,
-    memberBytes: coordinator.bytes,
+    members,
+    memberBytes,
     offsetBytes: offsets.bytes(),
     rebalances,
     states,

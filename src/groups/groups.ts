@@ -1,5 +1,6 @@
-// Consumer groups, as Kafka's classic coordinator has them: who is in a group (coordinator.ts), and how far it has come
-// (offsets.ts). Members live in memory: after a restart they join again, with new ids, and what they committed is there.
+// Consumer groups: who is in a group, and how far it has come (offsets.ts). There are two kinds, as in Kafka: the classic
+// one, whose members assign (coordinator.ts), and KIP-848's, where the node does (incremental/). A group may change its
+// kind while nobody is in it. Members live in memory: after a restart they join again, and what they committed is there.
 // Answers are Kafka's error codes, since the rules are Kafka's; the formats of metadata and assignments are the clients'.
 //
 // Bounds, and what happens at them: groups, members and their bytes -> GROUP_MAX_SIZE_REACHED at the join; bytes of all
@@ -13,14 +14,19 @@ import type { Trace } from '../trace.ts';
 import { administer } from './administration.ts';
 import { Coordinator, type Asked } from './coordinator.ts';
 import { keepExpiring } from './expiry.ts';
-import { metricsOf, statusOf, type GroupsStatus } from './groups-status.ts';
-import type { Committed } from './offset-marks.ts';
+import { openIncremental, type Beat, type Incremental } from './incremental/incremental.ts';
+import { refusal, type BeatAnswer, type Group as IncrementalGroup, type GroupState } from './incremental/state.ts';
+import { metricsOf, statusOf, type GroupsStatus, type Told } from './groups-status.ts';
+import type { Committed, GroupKind } from './offset-marks.ts';
 import { openOffsets, type CommittedPartition, type Entry, type Offsets } from './offsets.ts';
 import { openStaged } from './staged.ts';
 import { refusedJoin, refusedSync, type Group, type Speaker } from './state.ts';
 import type { JoinAnswer, JoinInput, Phase, SyncAnswer, SyncInput } from './state.ts';
 
 export type { GroupsStatus } from './groups-status.ts';
+export { byTopic, placeOf, together, type Share } from './incremental/share.ts';
+export { stateOf as incrementalStateOf } from './incremental/state.ts';
+export type { Group as IncrementalGroup, Member as IncrementalMember } from './incremental/state.ts';
 
 /** By the names that Kafka gives them. */
 export interface GroupSettings {
@@ -32,6 +38,10 @@ export interface GroupSettings {
   sessionTimeoutMsMax: number;
   /** group.max.size: members of one group. */
   sizeMax: number;
+  /** group.consumer.session.timeout.ms, of members of KIP-848's protocol. */
+  consumerSessionTimeoutMs: number;
+  /** group.consumer.heartbeat.interval.ms */
+  consumerHeartbeatIntervalMs: number;
   /** offsets.retention.minutes: how long the offsets of a group without members are kept. */
   offsetsRetentionMs: number;
 }
@@ -41,6 +51,8 @@ export const DEFAULT_GROUP_SETTINGS: Readonly<GroupSettings> = {
   sessionTimeoutMsMin: 6000,
   sessionTimeoutMsMax: 30 * 60_000,
   sizeMax: 1000,
+  consumerSessionTimeoutMs: 45_000,
+  consumerHeartbeatIntervalMs: 5000,
   offsetsRetentionMs: 7 * 24 * 3600 * 1000,
 };
 
@@ -83,7 +95,8 @@ export interface GroupSummary {
   id: string;
   /** `consumer`, `connect`, `stream`, ...; empty for one that only commits offsets. */
   protocolType: string;
-  state: Phase;
+  kind: GroupKind;
+  state: Phase | GroupState;
 }
 
 export interface GroupDescription extends GroupSummary {
@@ -106,6 +119,14 @@ export interface Groups {
   sync(groupId: string, request: SyncRequest): Promise<SyncAnswer>;
   heartbeat(groupId: string, speaker: Speaker): number;
   leave(groupId: string, member: { memberId: string; instanceId: string | null }): number;
+  /** A heartbeat of KIP-848's protocol, with all that it says and asks. */
+  beat(groupId: string, beat: Beat): BeatAnswer;
+  /** How often its members are to send one, ms. */
+  readonly heartbeatIntervalMs: number;
+  /** What is known of a group of that protocol, by its members' own words; undefined for one of the other kind. */
+  incremental(groupId: string): IncrementalGroup | undefined;
+  /** Whether that member may fetch what its group has committed. Without a member anybody may. */
+  fetchCode(groupId: string, memberId: string | null, epoch: number): number;
   /** A code for each offset. Those that are accepted are on the card, together, when it resolves. Throws LOG_CLOSED. */
   commit(groupId: string, speaker: Speaker, offsets: readonly OffsetToCommit[]): Promise<number[]>;
   /**
@@ -167,26 +188,54 @@ export function openGroups(needs: GroupsNeeds): Groups {
       initialDelayMs: settings.initialRebalanceDelayMs,
     },
     limits: { groupsMax: limits.groupsMax, membersMax: limits.membersMax, bytesMax: limits.memberBytesMax },
-    otherGroups: () => countOthers(),
+    others: () => ({
+      groups: incremental.size + countKept(),
+      members: incremental.members,
+      bytes: incremental.bytes,
+    }),
     isKept: (groupId) => offsets.get(groupId) !== undefined,
     onChange: changed,
   });
-  const administration = administer({ log, coordinator, offsets });
+  const incremental: Incremental = openIncremental({
+    log,
+    clock,
+    rules: {
+      membersMax: settings.sizeMax,
+      bytesMax: limits.memberBytesMax,
+      sessionTimeoutMs: settings.consumerSessionTimeoutMs,
+    },
+    limits: { groupsMax: limits.groupsMax, membersMax: limits.membersMax, bytesMax: limits.memberBytesMax },
+    others: () => ({
+      groups: coordinator.size + countKept(),
+      members: coordinator.members,
+      bytes: coordinator.bytes,
+    }),
+    isKept: (groupId) => offsets.get(groupId) !== undefined,
+    onChange(groupId, before, after) {
+      if (before === 0) expiry.used(groupId, 'consumer', 'Consumer');
+      if (after === 0) expiry.left(groupId);
+    },
+  });
+  const administration = administer({ log, coordinator, incremental, offsets });
   const expiry = keepExpiring({ offsets, clock, trace, retentionMs: settings.offsetsRetentionMs });
 
-  function countOthers(): number {
+  /** Groups of which only offsets are here. */
+  function countKept(): number {
     let count = 0;
-    for (const { id } of offsets.all()) if (coordinator.group(id) === undefined) count += 1;
+    for (const { id } of offsets.all()) {
+      if (coordinator.group(id) === undefined && incremental.group(id) === undefined) count += 1;
+    }
     return count;
   }
 
   function isInUse(groupId: string): boolean {
-    return (coordinator.group(groupId)?.members.size ?? 0) > 0;
+    return (coordinator.group(groupId)?.members.size ?? 0) > 0 || incremental.group(groupId) !== undefined;
   }
 
   function changed(groupId: string, before: Group, after: Group): void {
     if (after.generation !== before.generation) rebalances += 1;
-    if (before.phase === 'Empty' && after.phase !== 'Empty') expiry.used(groupId, after.protocolType ?? '');
+    const isUsed = after.phase !== 'Empty' && after.phase !== 'Dead';
+    if (before.phase === 'Empty' && isUsed) expiry.used(groupId, after.protocolType ?? '', 'Classic');
     if (before.phase !== 'Empty' && after.phase === 'Empty') expiry.left(groupId);
   }
 
@@ -207,8 +256,8 @@ export function openGroups(needs: GroupsNeeds): Groups {
     // Kafka takes an empty name here, for clients that only keep offsets.
     if (groupId.length > ID_LENGTH_MAX) return wanted.map(() => KafkaError.INVALID_GROUP_ID);
     const isTransactional = transaction !== undefined;
-    const refusal = coordinator.ask(groupId, { kind: 'commit', ...speaker, isTransactional });
-    if (refusal !== KafkaError.NONE) return wanted.map(() => refusal);
+    const code = commitCode(groupId, speaker, isTransactional);
+    if (code !== KafkaError.NONE) return wanted.map(() => code);
     const codes = wanted.map((each) => codeOf(log, each));
     const entries: Entry[] = [];
     for (const [index, { topic, ...rest }] of wanted.entries()) {
@@ -220,8 +269,19 @@ export function openGroups(needs: GroupsNeeds): Groups {
     return codes.map((code) => (code === KafkaError.NONE ? KafkaError.INVALID_COMMIT_OFFSET_SIZE : code));
   }
 
+  /** Where a group of the newer protocol has members, they alone commit; a transaction need not say whose it is. */
+  function commitCode(groupId: string, speaker: Speaker, isTransactional: boolean): number {
+    if (incremental.group(groupId) === undefined) {
+      return coordinator.ask(groupId, { kind: 'commit', ...speaker, isTransactional });
+    }
+    if (isTransactional && speaker.memberId === '' && speaker.generation < 0) return KafkaError.NONE;
+    const code = incremental.speakerCode(groupId, speaker.memberId, speaker.generation);
+    // The word for it that producers know.
+    return isTransactional && code === KafkaError.STALE_MEMBER_EPOCH ? KafkaError.ILLEGAL_GENERATION : code;
+  }
+
   function hasRoomForGroup(groupId: string): boolean {
-    return coordinator.group(groupId) !== undefined || coordinator.size + countOthers() < limits.groupsMax;
+    return isInUse(groupId) || coordinator.size + incremental.size + countKept() < limits.groupsMax;
   }
 
   async function keep(groupId: string, entries: readonly Entry[], transaction: number | undefined): Promise<boolean> {
@@ -233,8 +293,9 @@ export function openGroups(needs: GroupsNeeds): Groups {
   }
 
   function keepCommitted(groupId: string, entries: readonly Entry[], mustKeep: boolean): Promise<boolean> {
-    const type = coordinator.group(groupId)?.protocolType ?? '';
-    const kept = offsets.commit(groupId, type, entries, mustKeep);
+    const isIncremental = incremental.group(groupId) !== undefined;
+    const type = isIncremental ? 'consumer' : (coordinator.group(groupId)?.protocolType ?? '');
+    const kept = offsets.commit(groupId, { type, kind: isIncremental ? 'Consumer' : 'Classic' }, entries, mustKeep);
     // In the same turn, so that the group's own row goes to the card together with its offsets.
     if (!isInUse(groupId)) expiry.touched(groupId);
     return kept;
@@ -249,15 +310,49 @@ export function openGroups(needs: GroupsNeeds): Groups {
     }
   }
 
+  function beat(groupId: string, asked: Beat): BeatAnswer {
+    const { memberId, epoch } = asked;
+    if (!isName(groupId))
+      return refusal(KafkaError.INVALID_REQUEST, 'GroupId can not be empty, or so long', memberId, epoch);
+    const classic = coordinator.group(groupId);
+    if (classic !== undefined && classic.phase !== 'Empty') {
+      const words = `group ${groupId} has members of the classic protocol: stop all of them before it can change`;
+      return refusal(KafkaError.GROUP_ID_NOT_FOUND, words, memberId, epoch);
+    }
+    if (classic !== undefined) coordinator.ask(groupId, { kind: 'delete' });
+    const answer = incremental.beat(groupId, asked);
+    if (answer.errorCode === KafkaError.GROUP_MAX_SIZE_REACHED) tellFull(groupId);
+    return answer;
+  }
+
+  function tellFull(groupId: string): void {
+    const members = coordinator.members + incremental.members;
+    const bytes = coordinator.bytes + incremental.bytes;
+    const groups = coordinator.size + incremental.size;
+    trace.limited('a member is refused, there are too many', { group: groupId, groups, members, bytes });
+  }
+
+  function told(): Told {
+    return {
+      list: administration.list,
+      members: coordinator.members + incremental.members,
+      memberBytes: coordinator.bytes + incremental.bytes,
+      offsets,
+      rebalances: rebalances + incremental.rebalances,
+      log,
+    };
+  }
+
   return {
     async join(groupId, request) {
       const copied = request.protocols.map(({ name, metadata }) => ({ name, metadata: ownBytes(metadata) }));
       if (!isName(groupId)) return refusedJoin(KafkaError.INVALID_GROUP_ID, request.memberId);
-      const answer = await coordinator.join(groupId, { kind: 'join', ...request, protocols: copied });
-      if (answer.errorCode === KafkaError.GROUP_MAX_SIZE_REACHED) {
-        const { size, members, bytes } = coordinator;
-        trace.limited('a member is refused, there are too many', { group: groupId, groups: size, members, bytes });
+      if (incremental.group(groupId) !== undefined) {
+        trace.limited('a member of the classic protocol is refused: the group is of the newer one', { group: groupId });
+        return refusedJoin(KafkaError.INCONSISTENT_GROUP_PROTOCOL, request.memberId);
       }
+      const answer = await coordinator.join(groupId, { kind: 'join', ...request, protocols: copied });
+      if (answer.errorCode === KafkaError.GROUP_MAX_SIZE_REACHED) tellFull(groupId);
       return answer;
     },
     async sync(groupId, request) {
@@ -266,7 +361,18 @@ export function openGroups(needs: GroupsNeeds): Groups {
       return coordinator.sync(groupId, { kind: 'sync', ...request, assignments: copied });
     },
     heartbeat: (groupId, speaker) => ask(groupId, { kind: 'heartbeat', ...speaker }),
-    leave: (groupId, member) => ask(groupId, { kind: 'leave', ...member }),
+    leave(groupId, member) {
+      if (incremental.group(groupId) !== undefined) return incremental.expel(groupId, member);
+      return ask(groupId, { kind: 'leave', ...member });
+    },
+    beat,
+    heartbeatIntervalMs: settings.consumerHeartbeatIntervalMs,
+    fetchCode(groupId, memberId, epoch) {
+      // Of classic groups nobody asks it, as in Kafka, though members of those say who they are, too.
+      const isAnybody = (memberId === null || memberId === '') && epoch < 0;
+      if (isAnybody || incremental.group(groupId) === undefined) return KafkaError.NONE;
+      return incremental.speakerCode(groupId, memberId ?? '', epoch);
+    },
     commit: (groupId, speaker, wanted) => commit(groupId, speaker, wanted),
     stage: (producerId, groupId, speaker, wanted) => commit(groupId, speaker, wanted, producerId),
     settle,
@@ -276,11 +382,12 @@ export function openGroups(needs: GroupsNeeds): Groups {
     committed: offsets.committed,
     committedBy: offsets.committedBy,
     ...administration,
-    status: () => statusOf({ list: administration.list, coordinator, offsets, rebalances, log }),
-    metrics: () => metricsOf({ list: administration.list, coordinator, offsets, rebalances, log }),
+    status: () => statusOf(told()),
+    metrics: () => metricsOf(told()),
     close() {
       expiry.close();
       coordinator.close();
+      incremental.close();
       offsets.close();
     },
   };

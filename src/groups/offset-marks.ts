@@ -1,7 +1,8 @@
 // The marks of the log that hold what groups have committed.
 //
 //   offset/<topic id, base64url>/<partition>/<group>  -> JSON [offset, leader epoch, metadata]
-//   group/<group>                                     -> JSON {"type": protocol type, "idleSince": uptime ms or null}
+//   group/<group>                                     -> JSON {"type": protocol type, "kind": that of its last members,
+//                                                              "idleSince": uptime ms or null}
 //   groups/uptime                                     -> milliseconds for which headwater has run, decimal
 //
 // A topic that is made anew has another id, so offsets of the old one are never taken for its. A group's name stands
@@ -15,8 +16,12 @@ export interface Committed {
   metadata: string;
 }
 
+/** By the names that Kafka gives them. */
+export type GroupKind = 'Classic' | 'Consumer';
+
 export interface GroupRow {
   type: string;
+  kind: GroupKind;
   idleSince: number | null;
 }
 
@@ -55,7 +60,7 @@ export function encodeGroup(row: GroupRow): Buffer {
 }
 
 export function groupOf(value: Buffer): GroupRow {
-  return JSON.parse(value.toString()) as GroupRow;
+  return { kind: 'Classic', ...(JSON.parse(value.toString()) as Omit<GroupRow, 'kind'>) };
 }
 
 export function sizeOf(key: string, value: Buffer | null): number {

@@ -17,7 +17,7 @@ import {
   offsetKey,
   placeOf,
 } from './offset-marks.ts';
-import { encodeGroup, sizeOf, UPTIME, type Committed } from './offset-marks.ts';
+import { encodeGroup, sizeOf, UPTIME, type Committed, type GroupKind, type GroupRow } from './offset-marks.ts';
 
 export interface CommittedPartition extends Committed {
   topic: string;
@@ -27,6 +27,7 @@ export interface CommittedPartition extends Committed {
 export interface KeptGroup {
   readonly id: string;
   type: string;
+  kind: GroupKind;
   /** By the uptime clock; undefined while it has members. */
   idleSinceMs: number | undefined;
   /** The same on the card; undefined where nothing is written yet. */
@@ -59,7 +60,12 @@ export interface Offsets {
    * when it would be more than may be kept, unless it `mustKeep`: what a transaction has committed was let in before.
    * Throws LOG_CLOSED.
    */
-  commit(groupId: string, type: string, entries: readonly Entry[], mustKeep?: boolean): Promise<boolean>;
+  commit(
+    groupId: string,
+    of: Omit<GroupRow, 'idleSince'>,
+    entries: readonly Entry[],
+    mustKeep?: boolean,
+  ): Promise<boolean>;
   /** On return they are gone from the card. */
   removeRows(groupId: string, rows: readonly { topic: string; partition: number }[]): Promise<void>;
   remove(groupId: string): Promise<void>;
@@ -115,9 +121,11 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
   }
 
   function restore(id: string, value: Buffer | undefined): KeptGroup {
-    const { type, idleSince } = value === undefined ? { type: '', idleSince: null } : groupOf(value);
+    const row = value === undefined ? undefined : groupOf(value);
+    const { type, kind, idleSince } = row ?? { type: '', kind: 'Classic', idleSince: null };
     // Nobody is in it yet. How long before the start it was last used is known as far as the row says.
-    const group = { id, type, idleSinceMs: idleSince ?? uptimeMs(), keptIdleSinceMs: idleSince, rows: new Map() };
+    const idleSinceMs = idleSince ?? uptimeMs();
+    const group: KeptGroup = { id, type, kind, idleSinceMs, keptIdleSinceMs: idleSince, rows: new Map() };
     groups.set(id, group);
     return group;
   }
@@ -143,13 +151,18 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
     return Math.round(uptimeBefore + monotonicMs() - startMs);
   }
 
-  async function commit(groupId: string, type: string, entries: readonly Entry[], mustKeep = false): Promise<boolean> {
+  async function commit(
+    groupId: string,
+    of: Omit<GroupRow, 'idleSince'>,
+    entries: readonly Entry[],
+    mustKeep = false,
+  ): Promise<boolean> {
     if (entries.length === 0) return true;
     const known = groups.get(groupId);
     let growth = 0;
     for (const entry of entries) growth += bytesOf(groupId, entry, entry) - bytesAt(groupId, known, entry);
     if (growth > 0 && bytes + growth > bytesMax && !mustKeep) return false;
-    const group = known ?? restoreNew(groupId, type);
+    const group = known ?? restoreNew(groupId, of);
     const waitsFor = new Set<Commit>();
     for (const { topic, partition, offset, leaderEpoch, metadata } of entries) {
       const row = rowOf(group, topic, partition);
@@ -161,10 +174,11 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
     return true;
   }
 
-  function restoreNew(id: string, type: string): KeptGroup {
+  function restoreNew(id: string, { type, kind }: Omit<GroupRow, 'idleSince'>): KeptGroup {
     const group: KeptGroup = {
       id,
       type,
+      kind,
       idleSinceMs: type === '' ? uptimeMs() : undefined,
       keptIdleSinceMs: undefined,
       rows: new Map(),
@@ -222,7 +236,7 @@ export function openOffsets({ log, monotonicMs, bytesMax, onGone }: OffsetsNeeds
   function writeGroup(group: KeptGroup): void {
     const idleSince = group.idleSinceMs ?? null;
     group.keptIdleSinceMs = idleSince;
-    setMark(groupKey(group.id), encodeGroup({ type: group.type, idleSince }));
+    setMark(groupKey(group.id), encodeGroup({ type: group.type, kind: group.kind, idleSince }));
   }
 
   async function removeRowsOf(group: KeptGroup, rows: Iterable<Row>): Promise<void> {

@@ -1,6 +1,6 @@
 // Consumer groups over REST: list, describe, reset, delete.
 //
-//   GET    /groups                 [{id, protocolType, state, members, lag}]
+//   GET    /groups                 [{id, protocolType, kind, state, members, lag}]; kind: Classic or Consumer
 //   GET    /groups/:group          the same, its protocol, each member, and each offset with what is behind it
 //   POST   /groups/:group/offsets  {"topic": "t", "partition": 0, "to": "start"}: what it goes on with; without a
 //                                  partition all of them; with "dryRun": true nothing is changed
@@ -19,6 +19,7 @@ import { findTopic } from './topics.ts';
 interface GroupLine {
   id: string;
   protocolType: string;
+  kind: GroupDescription['kind'];
   state: string;
   members: number;
   /** Records behind what it has committed. */
@@ -121,9 +122,9 @@ async function wishOf(
   throw new HeadwaterError('USAGE', 'a reset has a topic, where to go (`to`), and may have a partition and `dryRun`');
 }
 
-function lineOf(rooms: GroupsOf, { id, protocolType, state, members }: GroupDescription): GroupLine {
+function lineOf(rooms: GroupsOf, { id, protocolType, kind, state, members }: GroupDescription): GroupLine {
   const lag = offsetsOf(rooms, id).reduce((sum, each) => sum + each.lag, 0);
-  return { id, protocolType, state, members: members.length, lag };
+  return { id, protocolType, kind, state, members: members.length, lag };
 }
 
 function offsetsOf({ log, groups }: GroupsOf, groupId: string): GroupOffset[] {

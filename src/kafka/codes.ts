@@ -48,6 +48,9 @@ const CLIENTS_OWN: ReadonlySet<Code> = new Set<Code>([
   'TRANSACTION_STATE',
 ]);
 
+/** Read, delete and describe a group, as bits of Kafka's AclOperation: without access control everybody may. */
+export const GROUP_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8);
+
 const MESSAGE_LENGTH_MAX = 400;
 
 export interface KafkaOutcome {

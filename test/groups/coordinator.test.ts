@@ -31,7 +31,7 @@ function open(needs: Partial<CoordinatorNeeds> = {}): Opened {
     clock,
     rules: RULES,
     limits: LIMITS,
-    otherGroups: () => 0,
+    others: () => ({ groups: 0, members: 0, bytes: 0 }),
     isKept: () => false,
     onChange: (id, before, after) => changes.push(`${id}: ${before.phase} -> ${after.phase}`),
     ...needs,

@@ -82,7 +82,7 @@ test('what was committed is there after a restart, with its metadata', async () 
   await opened.reopen();
   expect(opened.groups.committed('g/with a slash', 't', 0)).toEqual({ offset: 7, leaderEpoch: 0, metadata: 'note' });
   expect(opened.groups.committedBy('g/with a slash')).toMatchObject([{ offset: 7 }, { partition: 3, offset: 9 }]);
-  expect(opened.groups.list()).toEqual([{ id: 'g/with a slash', protocolType: '', state: 'Empty' }]);
+  expect(opened.groups.list()).toMatchObject([{ id: 'g/with a slash', protocolType: '', state: 'Empty' }]);
 });
 
 test('offsets are told when they are on the card, not before', async () => {

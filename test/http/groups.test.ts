@@ -54,7 +54,7 @@ const reset = (wish: object) =>
 
 describe('HTTP', () => {
   test('groups are listed and described', async () => {
-    const line = { id: 'a/b', protocolType: '', state: 'Empty', members: 0, lag: 3 };
+    const line = { id: 'a/b', protocolType: '', kind: 'Classic', state: 'Empty', members: 0, lag: 3 };
     expect((await door.ask('/groups')).json).toEqual([line]);
     const place = { topic: 't', partition: 1, offset: 1, logStart: 0, highWatermark: 4, lag: 3, metadata: 'note' };
     expect((await door.ask('/groups/a%2Fb')).json).toEqual({ ...line, protocol: '', each: [], offsets: [place] });
@@ -105,7 +105,7 @@ describe('headwater groups', () => {
   test('list and describe', async () => {
     await joinOne();
     expect((await cli('list')).out).toMatch(
-      /GROUP +TYPE +STATE +MEMBERS +LAG\na\/b +consumer +CompletingRebalance +1 +3/,
+      /GROUP +TYPE +PROTOCOL +STATE +MEMBERS +LAG\na\/b +consumer +classic +CompletingRebalance +1 +3/,
     );
     const { out } = await cli('describe a/b');
     expect(out).toMatch(/TOPIC +PARTITION +OFFSET +NEXT OFFSET +LAG\nt +1 +1 +4 +3/);

@@ -22,6 +22,8 @@ export interface MemberOptions {
   sessionMs: number;
   /** A static member's name. */
   instance?: string;
+  /** KIP-848's protocol, in which the node says how long a session is. */
+  isIncremental?: boolean;
 }
 
 export interface Member {
@@ -73,17 +75,12 @@ function eventOf(line: string): Event {
   }
 }
 
-async function startJava({ bootstrap, topic, group, sessionMs, instance }: MemberOptions): Promise<ChildProcess> {
+async function startJava(options: MemberOptions): Promise<ChildProcess> {
+  const { bootstrap, topic, group, sessionMs, instance, isIncremental } = options;
   const args = ['--bootstrap-server', bootstrap, '--topic', topic, '--group-id', group];
-  const more = [
-    '--session-timeout',
-    String(sessionMs),
-    '--assignment-strategy',
-    STICKY,
-    '--reset-policy',
-    'earliest',
-    '--verbose',
-  ];
+  const classic = ['--session-timeout', String(sessionMs), '--assignment-strategy', STICKY];
+  const protocol = isIncremental === true ? ['--group-protocol', 'consumer'] : classic;
+  const more = [...protocol, '--reset-policy', 'earliest', '--verbose'];
   const named = instance === undefined ? [] : ['--group-instance-id', instance];
   const name = 'org.apache.kafka.tools.VerifiableConsumer';
   const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
@@ -91,12 +88,14 @@ async function startJava({ bootstrap, topic, group, sessionMs, instance }: Membe
   return spawn('java', command, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-function startPython(make: Make, { bootstrap, topic, group, sessionMs, instance }: MemberOptions): ChildProcess {
+function startPython(make: Make, options: MemberOptions): ChildProcess {
+  const { bootstrap, topic, group, sessionMs, instance, isIncremental } = options;
   if (!existsSync(PYTHON)) {
     throw new Error(
       `no Kafka clients: python3 -m pip install --target ${PYTHON} confluent-kafka==2.11.1 aiokafka==0.12.0`,
     );
   }
-  const args = [SCRIPT, make, bootstrap, topic, group, String(sessionMs), instance ?? '-'];
+  const protocol = isIncremental === true ? 'consumer' : 'classic';
+  const args = [SCRIPT, make, bootstrap, topic, group, String(sessionMs), instance ?? '-', protocol];
   return spawn('python3', args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PYTHONPATH: PYTHON } });
 }

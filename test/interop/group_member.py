@@ -1,7 +1,7 @@
 """One member of a consumer group, for groups.long.ts: librdkafka (confluent-kafka) or aiokafka. Prints what it does as
 lines of JSON, of the same form as Apache Kafka's VerifiableConsumer, and commits what it has printed. SIGTERM: it leaves.
 
-    group_member.py confluent|aiokafka BOOTSTRAP TOPIC GROUP SESSION_MS INSTANCE|-
+    group_member.py confluent|aiokafka BOOTSTRAP TOPIC GROUP SESSION_MS INSTANCE|- classic|consumer
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 
-KIND, BOOTSTRAP, TOPIC, GROUP, SESSION, INSTANCE = sys.argv[1:7]
+KIND, BOOTSTRAP, TOPIC, GROUP, SESSION, INSTANCE, PROTOCOL = sys.argv[1:8]
 SESSION_MS = int(SESSION)
 HEARTBEAT_MS = 500
 
@@ -37,10 +37,13 @@ def run_confluent():
         "group.id": GROUP,
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
-        "session.timeout.ms": SESSION_MS,
-        "heartbeat.interval.ms": HEARTBEAT_MS,
-        "partition.assignment.strategy": "cooperative-sticky",
     }
+    if PROTOCOL == "consumer":  # The broker says how long a session is, and it assigns.
+        config["group.protocol"] = "consumer"
+    else:
+        config["session.timeout.ms"] = SESSION_MS
+        config["heartbeat.interval.ms"] = HEARTBEAT_MS
+        config["partition.assignment.strategy"] = "cooperative-sticky"
     if INSTANCE != "-":
         config["group.instance.id"] = INSTANCE
     consumer = Consumer(config)

@@ -2,104 +2,47 @@
 // at least once although a member is killed, what was committed does not come again, and nothing behind it is skipped.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeBatch } from '../../src/formats/batch.ts';
 import { kcat } from '../parts/kcat.ts';
 import { until } from '../parts/until.ts';
-import { startMember, type Make, type Member } from './group-members.ts';
+import type { Member } from './group-members.ts';
+import { openGroupPlay, PARTITIONS, tellAll, type GroupPlay } from './group-play.ts';
 import { javaTool } from './java-tool.ts';
 import { openNode, type Node } from './open-node.ts';
 
-const PARTITIONS = 6;
-
+let play: GroupPlay;
 let node: Node;
-const members = new Set<Member>();
 beforeAll(async () => {
   node = await openNode();
+  play = openGroupPlay(node);
 });
 afterAll(async () => {
-  await Promise.all([...members].map((member) => member.kill()));
+  await play.killAll();
   const { malformed } = node.kafka.status();
   await node.close();
   expect(malformed, node.lines.join('\n')).toBe(0);
 });
 
-async function start(make: Make, topic: string, instance?: string): Promise<Member> {
-  // A member that is killed is missed soon; a static one has time to come back.
-  const sessionMs = instance === undefined ? 6000 : 120_000;
-  const options = { bootstrap: node.bootstrap, topic, group: `${topic}-group`, sessionMs };
-  const member = await startMember(make, { ...options, ...(instance !== undefined && { instance }) });
-  members.add(member);
-  return member;
-}
-
-/** Appends so many records to each partition, and returns their values. */
-async function append(topic: string, from: number, count: number): Promise<string[]> {
-  const values: string[] = [];
-  for (const partition of node.log.topic(topic)!.partitions) {
-    const own = Array.from({ length: count }, (_, index) => `${partition.index}-${from + index}`);
-    const records = own.map((value) => ({ timestampMs: Date.now(), key: null, value: Buffer.from(value) }));
-    await partition.append(encodeBatch(records));
-    values.push(...own);
-  }
-  return values;
-}
-
-function told(everyone: Member[]): string {
-  return everyone.map(({ said, values }) => `${values.length} values, ${said.slice(-12).join('\n')}`).join('\n---\n');
-}
-
-async function untilShared(everyone: Member[]): Promise<void> {
-  const isShared = (): boolean => {
-    const all = everyone.flatMap(({ assigned }) => [...assigned]);
-    return everyone.every(({ assigned }) => assigned.size > 0) && all.length === PARTITIONS;
-  };
-  await until('all partitions have one member each', isShared, 60_000, () => told(everyone));
-}
-
-async function untilRead(wanted: string[], everyone: Member[]): Promise<void> {
-  const isRead = (): boolean => {
-    const read = new Set(everyone.flatMap(({ values }) => values));
-    return wanted.every((value) => read.has(value));
-  };
-  await until('everything is read', isRead, 60_000, () => told(everyone));
-}
-
-function committed(topic: string): number[] {
-  const { partitions } = node.log.topic(topic)!;
-  return partitions.map(({ index }) => node.groups.committed(`${topic}-group`, topic, index)?.offset ?? -1);
-}
-
-async function untilCommitted(topic: string): Promise<void> {
-  const ends = node.log.topic(topic)!.partitions.map(({ highWatermark }) => highWatermark);
-  await until(
-    'everything is committed',
-    () => String(committed(topic)) === String(ends),
-    30_000,
-    () => String(committed(topic)),
-  );
-}
-
 describe.for(['java', 'confluent', 'aiokafka'] as const)('a group of three (%s)', (make) => {
   test('a member is killed, nothing is missed, and who comes later goes on where they were', async () => {
     const topic = `three-${make}`;
     await node.log.createTopic(topic, { partitions: PARTITIONS });
-    const wanted = await append(topic, 0, 200);
-    const everyone = await Promise.all([1, 2, 3].map(() => start(make, topic)));
-    await untilShared(everyone);
-    wanted.push(...(await append(topic, 200, 200)));
-    await untilRead(wanted, everyone);
+    const wanted = await play.append(topic, 0, 200);
+    const everyone = await Promise.all([1, 2, 3].map(() => play.start(make, topic)));
+    await play.untilShared(everyone);
+    wanted.push(...(await play.append(topic, 200, 200)));
+    await play.untilRead(wanted, everyone);
     const [killed, ...left] = everyone as [Member, ...Member[]];
-    wanted.push(...(await append(topic, 400, 200)));
+    wanted.push(...(await play.append(topic, 400, 200)));
     await killed.kill();
-    await untilShared(left);
-    wanted.push(...(await append(topic, 600, 200)));
-    await untilRead(wanted, everyone);
-    await untilCommitted(topic);
+    await play.untilShared(left);
+    wanted.push(...(await play.append(topic, 600, 200)));
+    await play.untilRead(wanted, everyone);
+    await play.untilCommitted(topic);
     await Promise.all(left.map((member) => member.stop()));
     await until('all have left', () => node.groups.describe(`${topic}-group`)!.state === 'Empty');
-    const later = await append(topic, 800, 50);
-    const next = await start(make, topic);
-    await untilRead(later, [next]);
+    const later = await play.append(topic, 800, 50);
+    const next = await play.start(make, topic);
+    await play.untilRead(later, [next]);
     // Each once, and nothing that was committed before.
     expect(next.values.toSorted()).toEqual(later.toSorted());
     await next.stop();
@@ -108,22 +51,22 @@ describe.for(['java', 'confluent', 'aiokafka'] as const)('a group of three (%s)'
   test('a static member that restarts has its partitions again, without a rebalance', async () => {
     const topic = `static-${make}`;
     await node.log.createTopic(topic, { partitions: PARTITIONS });
-    const wanted = await append(topic, 0, 20);
-    const one = await start(make, topic, 'one');
-    const two = await start(make, topic, 'two');
-    await untilShared([one, two]);
-    await untilRead(wanted, [one, two]);
+    const wanted = await play.append(topic, 0, 20);
+    const one = await play.start(make, topic, { instance: 'one' });
+    const two = await play.start(make, topic, { instance: 'two' });
+    await play.untilShared([one, two]);
+    await play.untilRead(wanted, [one, two]);
     const before = [...two.assigned];
     const described = () => node.groups.describe(`${topic}-group`)!;
     await until('the group is stable', () => described().state === 'Stable');
     const { rebalances } = node.groups.status();
     await two.kill();
-    const back = await start(make, topic, 'two');
+    const back = await play.start(make, topic, { instance: 'two' });
     await until(
       'it has its partitions',
       () => back.assigned.size === before.length,
       30_000,
-      () => told([back]),
+      () => tellAll([back]),
     );
     expect(back.assigned).toEqual(new Set(before));
     expect(node.groups.status().rebalances).toBe(rebalances);
@@ -140,9 +83,9 @@ describe('kcat', () => {
       const out = await kcat(['-b', node.bootstrap, '-G', 'kcat-group', ...settings, '-e', '-q', 'kcat']);
       return String(out).trimEnd().split('\n').toSorted();
     };
-    const first = await append('kcat', 0, 100);
+    const first = await play.append('kcat', 0, 100);
     expect(await read()).toEqual(first.toSorted());
-    const second = await append('kcat', 100, 30);
+    const second = await play.append('kcat', 100, 30);
     expect(await read()).toEqual(second.toSorted());
   });
 });
@@ -158,7 +101,7 @@ describe("Kafka's own tools", () => {
 
   test('consume, list, describe, reset, and delete', async () => {
     await node.log.createTopic('tools', { partitions: 2 });
-    const values = await append('tools', 0, 50);
+    const values = await play.append('tools', 0, 50);
     expect((await consume(100)).toSorted()).toEqual(values.toSorted());
     expect((await group(['--list'])).split('\n')).toContain('tools-group');
     expect(await group(['--list', '--state', 'empty'])).toMatch(/tools-group\s+Empty/);
@@ -179,10 +122,10 @@ describe("Kafka's own tools", () => {
   test('tell the members of a group that is at work, and refuse what would harm it', async () => {
     const topic = 'at-work';
     await node.log.createTopic(topic, { partitions: PARTITIONS });
-    await append(topic, 0, 10);
-    const member = await start('confluent', topic);
-    await untilShared([member]);
-    await untilCommitted(topic);
+    await play.append(topic, 0, 10);
+    const member = await play.start('confluent', topic);
+    await play.untilShared([member]);
+    await play.untilCommitted(topic);
     const about = ['--group', 'at-work-group'];
     expect(await group(['--describe', ...about, '--members', '--verbose'])).toMatch(
       /rdkafka-.*\/127\.0\.0\.1\s+rdkafka\s+6/,
@@ -192,7 +135,7 @@ describe("Kafka's own tools", () => {
     expect(await group(['--delete-offsets', ...about, '--topic', topic])).toContain('error');
     const reset = await group(['--reset-offsets', ...about, '--topic', topic, '--to-earliest', '--execute']);
     expect(reset).toContain('inactive');
-    expect(committed(topic)).toEqual(Array.from({ length: PARTITIONS }, () => 10));
+    expect(play.committed(topic)).toEqual(Array.from({ length: PARTITIONS }, () => 10));
     await member.stop();
   });
 });

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { openGroups, type Groups } from '../../src/groups/groups.ts';
+import { openGroups, type Groups, type GroupSettings } from '../../src/groups/groups.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { openLog, type Log } from '../../src/log/log.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -23,7 +23,9 @@ export interface Node {
 }
 
 /** `advertisePort`: what clients are told to connect to, where something stands in front of the door. */
-export async function openNode(options: { advertisePort?: number } = {}): Promise<Node> {
+export async function openNode(
+  options: { advertisePort?: number; groupSettings?: Partial<GroupSettings> } = {},
+): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-interop-'));
   const lines: string[] = [];
   const trace = createTrace({ write: (line) => lines.push(line), isJournal: false });
@@ -37,7 +39,8 @@ export async function openNode(options: { advertisePort?: number } = {}): Promis
     topics: new Map(),
     budgetBytes: 1e9,
   });
-  const groups = openGroups({ log, clock: systemClock, trace, settings: { initialRebalanceDelayMs: 100 } });
+  const settings = { initialRebalanceDelayMs: 100, ...options.groupSettings };
+  const groups = openGroups({ log, clock: systemClock, trace, settings });
   const offsets = { settle: groups.settle, producers: groups.stagedBy };
   const transactions = openTransactions({ log, offsets, clock: systemClock, trace });
   const listen = { host: '127.0.0.1', port: 0 };

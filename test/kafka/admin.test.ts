@@ -84,10 +84,12 @@ test('Metadata finds topics by id', async () => {
   const client = await connect();
   const topics = [
     { name: null, topicId: topic.id },
+    { name: '', topicId: topic.id },
     { name: null, topicId: Buffer.alloc(16, 9) },
   ];
   const answer = await client.ask(metadata, 12, { topics });
   expect(answer.topics).toMatchObject([
+    { errorCode: 0, name: 'readings' },
     { errorCode: 0, name: 'readings' },
     { errorCode: 100, name: null, topicId: Buffer.alloc(16, 9) },
   ]);

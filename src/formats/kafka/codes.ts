@@ -80,8 +80,13 @@ export const KafkaError = {
   UNKNOWN_TOPIC_ID: 100,
   INCONSISTENT_TOPIC_ID: 103,
   TRANSACTIONAL_ID_NOT_FOUND: 105,
+  FENCED_MEMBER_EPOCH: 110,
+  UNRELEASED_INSTANCE_ID: 111,
+  UNSUPPORTED_ASSIGNOR: 112,
+  STALE_MEMBER_EPOCH: 113,
   UNSUPPORTED_ENDPOINT_TYPE: 115,
   TRANSACTION_ABORTABLE: 120,
+  INVALID_REGULAR_EXPRESSION: 128,
 } as const;
 
 const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(KafkaError).map(([name, code]) => [code, name]));

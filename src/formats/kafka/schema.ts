@@ -152,6 +152,12 @@ export function array<const F extends Fields, const O extends Options<readonly D
   return field as Made<readonly Decoded<F>[], readonly Draft<F>[], O>;
 }
 
+/** A struct that is always there. */
+export function struct<const F extends Fields>(fields: F): Field<Decoded<F>, Draft<F>, false> {
+  const field: Field = { ...make('struct', undefined, undefined), fields };
+  return field as Field<Decoded<F>, Draft<F>, false>;
+}
+
 /** A struct that may be null: a byte before it says whether it is there. */
 export function nullableStruct<const F extends Fields, const O extends { versions?: string; default: null }>(
   fields: F,

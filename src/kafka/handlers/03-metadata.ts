@@ -38,7 +38,8 @@ function answer(request: Request, call: Call): ResponseDraft<typeof metadata> {
 
 function find({ name, topicId }: TopicRequest, mayMake: boolean, { door, version }: Call): TopicResponse {
   const { log, limits, nodeId } = door;
-  if (name === null) {
+  // Who asks by id gives no name, or, as Java does, an empty one.
+  if (name === null || !topicId.equals(ZERO_UUID)) {
     const topic = log.topicById(topicId);
     if (topic !== undefined) return describe(topic, nodeId);
     return missing(version < 12 ? '' : null, topicId, KafkaError.UNKNOWN_TOPIC_ID);

@@ -1,7 +1,7 @@
 // OffsetCommit. Served: 2 to 9.
 //
 //   2  retention of the client   6  leader epoch             8  flexible
-//   3  throttle time             7  static member            9  members of the newer protocol (there are none)
+//   3  throttle time             7  static member            9  members of KIP-848's protocol, with their epoch
 //
 // Answered when the offsets are on the card, in the same commit as records that come at that time. What a client says of
 // retention (2 to 4) does not count, as in Kafka since 2.1: that is offsets.retention.minutes.

@@ -1,11 +1,13 @@
 // OffsetFetch. Served: 1 to 9.
 //
 //   2  all partitions (null topics), error of the group   6  flexible              8  many groups
-//   3  throttle time                                      7  stable offsets only   9  members of the newer protocol
+//   3  throttle time                                      7  stable offsets only   9  members of KIP-848's protocol
 //   5  leader epoch
 //
 // A partition without an offset, and a group that is not known, are no error: the offset is -1. What is told is on the
-// card. An offset that an open transaction may still move is UNSTABLE_OFFSET_COMMIT to who wants stable ones only.
+// card. An offset that an open transaction may still move is UNSTABLE_OFFSET_COMMIT to who wants stable ones only. A
+// member of KIP-848's protocol names itself with its epoch, so that one that has lost its partitions does not begin where
+// others are.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { offsetFetch } from '../../formats/kafka/09-offset-fetch.ts';
@@ -28,8 +30,10 @@ function answer(request: Request, { door, version }: Call): ResponseDraft<typeof
     return { topics: topicsOf(door.groups, request.groupId, request.topics, requireStable) };
   }
   return {
-    groups: request.groups.map(({ groupId, topics }) => {
-      return { groupId, topics: topicsOf(door.groups, groupId, topics, requireStable) };
+    groups: request.groups.map(({ groupId, memberId, memberEpoch, topics }) => {
+      const errorCode = door.groups.fetchCode(groupId, memberId, memberEpoch);
+      const told = errorCode === KafkaError.NONE ? topicsOf(door.groups, groupId, topics, requireStable) : [];
+      return { groupId, topics: told, errorCode };
     }),
   };
 }

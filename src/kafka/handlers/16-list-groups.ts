@@ -1,8 +1,6 @@
 // ListGroups. Served: 0 to 5.
 //
 //   1  throttle time   3  flexible   4  states, and a filter by them   5  types, and a filter by them
-//
-// All groups here are of the type Classic.
 
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { listGroups } from '../../formats/kafka/16-list-groups.ts';
@@ -11,13 +9,11 @@ import { defineHandler, type Call } from '../handler.ts';
 
 export const listGroupsHandler = defineHandler(listGroups, answer);
 
-const TYPE = 'Classic';
-
 function answer(request: RequestOf<typeof listGroups>, { door }: Call): ResponseDraft<typeof listGroups> {
   const groups = door.groups
     .list()
-    .filter(({ state }) => passes(request.statesFilter, state) && passes(request.typesFilter, TYPE))
-    .map(({ id, protocolType, state }) => ({ groupId: id, protocolType, groupState: state, groupType: TYPE }));
+    .filter(({ state, kind }) => passes(request.statesFilter, state) && passes(request.typesFilter, kind))
+    .map(({ id, protocolType, state, kind }) => ({ groupId: id, protocolType, groupState: state, groupType: kind }));
   return { errorCode: KafkaError.NONE, groups };
 }
 

@@ -45,6 +45,8 @@ import { listConfigResources } from '../../../src/formats/kafka/74-list-config-r
 import { describeTopicPartitions } from '../../../src/formats/kafka/75-describe-topic-partitions.ts';
 import { describeTransactions } from '../../../src/formats/kafka/65-describe-transactions.ts';
 import { listTransactions } from '../../../src/formats/kafka/66-list-transactions.ts';
+import { consumerGroupHeartbeat } from '../../../src/formats/kafka/68-consumer-group-heartbeat.ts';
+import { consumerGroupDescribe } from '../../../src/formats/kafka/69-consumer-group-describe.ts';
 import type { Api } from '../../../src/formats/kafka/schema.ts';
 
 const APIS: readonly Api[] = [
@@ -93,6 +95,8 @@ const APIS: readonly Api[] = [
   listTransactions,
   listConfigResources,
   describeTopicPartitions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
 ];
 
 const BY_KEY: ReadonlyMap<number, Api> = new Map(APIS.map((api) => [api.key, api]));

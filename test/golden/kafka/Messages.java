@@ -32,7 +32,8 @@ public class Messages {
         "IncrementalAlterConfigs", "ListPartitionReassignments",
         "AddPartitionsToTxn", "AddOffsetsToTxn", "EndTxn", "WriteTxnMarkers", "TxnOffsetCommit", "DescribeTransactions",
         "ListTransactions", "DescribeClientQuotas",
-        "DescribeUserScramCredentials", "ListConfigResources", "DescribeTopicPartitions"
+        "DescribeUserScramCredentials", "ListConfigResources", "DescribeTopicPartitions",
+        "ConsumerGroupHeartbeat", "ConsumerGroupDescribe"
     };
     private static int count;
 

@@ -5,6 +5,7 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { access, constants, mkdtemp, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -51,8 +52,10 @@ const START_MS = 5000;
 
 // A test that ends in the middle of things leaves no program behind.
 const running = new Set<ChildProcess>();
+const folders = new Set<string>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
 /** The first tool of `tools` that is installed; undefined if none is. */
@@ -73,6 +76,7 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
   if (tool === undefined) throw new Error('no pseudo terminal: install util-linux, python3 or socat');
   const found = tool;
   const folder = await mkdtemp(join(tmpdir(), 'headwater-pty-'));
+  folders.add(folder);
   const path = join(folder, 'tty');
   const listeners = new Set<(bytes: Buffer) => void>();
   let child: ChildProcess | undefined;
@@ -115,6 +119,7 @@ export async function openPty(tools?: readonly PtyTool[]): Promise<Pty> {
   async function close(): Promise<void> {
     await unplug();
     await rm(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 
   try {

@@ -6,7 +6,7 @@
 
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, rmSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rename, rm, statfs, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -33,9 +33,12 @@ export interface Card {
   remove(): Promise<void>;
 }
 
+// A run that is interrupted leaves neither a mount nor a file.
 const mounted = new Set<string>();
+const places = new Set<string>();
 process.once('exit', () => {
   for (const folder of mounted) execFileSync('umount', ['-l', folder], { stdio: 'ignore' });
+  for (const place of places) rmSync(place, { recursive: true, force: true });
 });
 
 /** Why no card of its own can be made in `dir`; undefined where it can. */
@@ -56,6 +59,7 @@ export async function openCard(dir: string, isOwn: boolean): Promise<Card> {
   const folder = join(place, 'card');
   const [image, copy, ballast] = [join(place, 'image'), join(place, 'copy'), join(folder, 'another-program')];
   await mkdir(folder);
+  places.add(place);
 
   async function mount(): Promise<void> {
     await run('mount', ['-o', OPTIONS, image, folder]);
@@ -80,6 +84,7 @@ export async function openCard(dir: string, isOwn: boolean): Promise<Card> {
   async function remove(): Promise<void> {
     await umount();
     await rm(place, { recursive: true, force: true });
+    places.delete(place);
   }
 
   if (isOwn) {

@@ -2,6 +2,7 @@
 // long enough; then comes a new one. After each fault the log is held against the ledgers. The first difference ends the run,
 // and what is on the card is kept.
 
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../src/errors.ts';
@@ -44,15 +45,19 @@ const COMMITS = [
   { interval: '10ms', burst: '0ms' },
 ];
 
-/** Throws when it can't run at all; what goes wrong on a card is in the outcome. */
-export async function runTorture(options: Options): Promise<Outcome> {
+export function emptyOutcome(): Outcome {
+  return { tally: new Tally(), notRun: new Map(), differences: [] };
+}
+
+/** Fills `outcome` as it goes. Throws when it can't run at all; what goes wrong on a card is in the outcome. */
+export async function runTorture(options: Options, outcome: Outcome): Promise<void> {
   const { seed, dir, progress } = options;
   const random = openRandom(seed);
-  const outcome: Outcome = { tally: new Tally(), notRun: new Map(), differences: [] };
   const noCard = await whyNoCard(dir);
   const faults = await possible(options.faults, noCard, outcome.notRun);
-  if (faults.length === 0) return outcome;
+  if (faults.length === 0) return;
   const folder = await mkdtemp(join(dir, 'headwater-torture-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const preload = await openPreload(folder, { sync: faults.includes('fsync'), clock: faults.includes('clock') });
   const endMs = performance.now() + options.minutes * 60_000;
   let rounds = 0;
@@ -69,7 +74,6 @@ export async function runTorture(options: Options): Promise<Outcome> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return outcome;
 
   /** Each of the faults comes once before one comes again. */
   function draw(): FaultName {

@@ -1,6 +1,7 @@
 // One card's life: a whole headwater on it, the writers, and the reader that holds what is there against the ledgers.
 
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -80,6 +81,9 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     },
     preload.env,
   );
+  // A run that is interrupted leaves no configuration behind.
+  const sweep = (): void => rmSync(appliance.folder, { recursive: true, force: true });
+  process.once('exit', sweep);
   await appliance.start();
   const writers: TortureWriter[] = [
     openMqttWriter(appliance.mqttPort, 1),
@@ -196,6 +200,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     async close() {
       for (const writer of writers) await writer.close();
       await appliance.remove();
+      process.off('exit', sweep);
     },
   };
   return site;

@@ -5,13 +5,15 @@ import { expect, test } from 'vitest';
 import { printedSeed } from '../fuzz/random.ts';
 import { FAULTS } from './faults.ts';
 import { openProgress } from './report.ts';
-import { runTorture } from './run.ts';
+import { emptyOutcome, runTorture } from './run.ts';
 
 test('two minutes of every fault: nothing that was acknowledged is lost, doubled or reordered', async () => {
   const seed = printedSeed('torture');
   const settings = { minutes: 2, rounds: Infinity, faults: FAULTS, seed, dir: tmpdir(), progress: openProgress() };
 
-  const { tally, notRun, differences } = await runTorture(settings);
+  const outcome = emptyOutcome();
+  await runTorture(settings, outcome);
+  const { tally, notRun, differences } = outcome;
 
   console.log(tally.table());
   expect(differences).toEqual([]);

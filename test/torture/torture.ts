@@ -7,7 +7,7 @@ import { messageOf } from '../../src/errors.ts';
 import { kcat } from '../parts/kcat.ts';
 import { FAULTS, type FaultName } from './faults.ts';
 import { openProgress } from './report.ts';
-import { runTorture, type Options, type Outcome } from './run.ts';
+import { emptyOutcome, runTorture, type Options, type Outcome } from './run.ts';
 import { missingForKafka } from './writers.ts';
 
 const EXIT = { fine: 0, different: 1, usage: 2, notRun: 3, interrupted: 130 };
@@ -31,12 +31,19 @@ It needs kcat, python3 and its package confluent-kafka; root for power and full,
 It ends with 0 when nothing differs, 1 when something does (the card's content is kept), 2 for a wrong command,
 3 when a fault that --only asks for can't be made here.`;
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.interrupted));
-
 const options = await optionsOf(process.argv.slice(2));
 const words = options.faults.join(', ');
 console.log(`torture: --seed ${options.seed}, ${options.minutes} minutes of ${words}, in ${options.dir}`);
-process.exit(report(await runTorture(options)));
+const outcome = emptyOutcome();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupted);
+await runTorture(options, outcome);
+process.exit(report(outcome));
+
+/** Whatever runs ends with this process, and what lies about goes. */
+function interrupted(): never {
+  console.log(`\n${outcome.tally.table()}\n\ninterrupted; --seed ${options.seed}`);
+  process.exit(EXIT.interrupted);
+}
 
 async function optionsOf(args: string[]): Promise<Options & { isOnly: boolean }> {
   const values = parsed(args);

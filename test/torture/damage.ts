@@ -3,7 +3,6 @@
 
 import { open, readdir, readFile, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readBatchHeader } from '../../src/formats/batch.ts';
 import type { Random } from '../fuzz/random.ts';
 import { pause } from '../parts/until.ts';
 import { overwrite } from '../store/damage/rows.ts';
@@ -104,12 +103,18 @@ async function recordsIn({ path, from, to }: Wound): Promise<number> {
 /** What looks like a batch of the log: version 2, numbers that fit one another. */
 function batchAt(bytes: Buffer, at: number): { bytes: number; records: number } | undefined {
   if (at + BATCH_HEADER_BYTES > bytes.length || bytes.readUInt32BE(at) !== 0) return undefined;
-  const header = readBatchHeader(bytes, at);
+  // formats/batch.ts has the drawing; it throws for what is none.
+  const [batchLength, attributes, last] = [
+    bytes.readInt32BE(at + 8),
+    bytes.readUInt16BE(at + 21),
+    bytes.readInt32BE(at + 23),
+  ];
+  const records = bytes.readInt32BE(at + 57);
   const isOne =
-    header.batchLength >= BATCH_HEADER_BYTES - 12 &&
-    header.batchLength < 2 ** 21 &&
-    header.recordCount > 0 &&
-    header.recordCount === header.lastOffsetDelta + 1 &&
-    header.attributes < 64;
-  return isOne ? { bytes: header.batchLength + 12, records: header.recordCount } : undefined;
+    batchLength >= BATCH_HEADER_BYTES - 12 &&
+    batchLength < 2 ** 21 &&
+    records > 0 &&
+    records === last + 1 &&
+    attributes < 64;
+  return isOne ? { bytes: batchLength + 12, records } : undefined;
 }

@@ -127,6 +127,18 @@ export class Sightings {
     return result;
   }
 
+  /** Whatever is acknowledged and missing at this moment is lost for a reason that nobody can tell. Returns how many. */
+  forgive(): number {
+    const before = this.#excused.size;
+    for (const writer of this.#writers.values()) {
+      const { places } = this.#seen.get(writer.name)!;
+      for (let number = 0; number < writer.made; number += 1) {
+        if (writer.isAcked(number) && !places.has(number)) this.#excused.add(`${writer.name} ${number}`);
+      }
+    }
+    return this.#excused.size - before;
+  }
+
   /** What `before` had seen is still where it was, or in a gap. */
   compareWith(before: Sightings, gaps: readonly ToldGap[]): Difference[] {
     const differences: Difference[] = [];

@@ -34,6 +34,7 @@ export async function damageRound(site: Site, random: Random): Promise<Round> {
   const folder = join(site.card.folder, 'data');
   const wound = await chooseWound(folder, random);
   const held = await recordsIn(wound);
+  site.isEndCut = await reachesEnd(wound);
   await wound.make();
   const what = `${isLive ? 'live: ' : ''}${wound.words}`;
   if (isLive) {
@@ -82,6 +83,13 @@ async function flip(path: string, at: number, mask: number): Promise<void> {
   await file.read(byte, 0, 1, at);
   await file.close();
   await overwrite(path, at, Buffer.of(byte[0]! ^ mask));
+}
+
+/** Of a write-ahead log: nothing is left behind the wound that would show that it is one. */
+async function reachesEnd({ path, to }: Wound): Promise<boolean> {
+  if (!path.endsWith('.log')) return false;
+  const bytes = await readFile(path);
+  return bytes.subarray(to).every((each) => each === 0);
 }
 
 /** Records of the batches of which some bytes lie in the wound. A write-ahead log cuts batches into fragments. */

@@ -16,6 +16,8 @@ export interface Row {
   gaps: number;
   /** Records that are lost and in a gap, and those that the damaged bytes held. */
   told: number;
+  /** Lost with the end of a write-ahead log. */
+  untold: number;
   held: number;
   recoveriesMs: number[];
 }
@@ -29,7 +31,18 @@ export class Tally {
   row(fault: FaultName): Row {
     let row = this.rows.get(fault);
     if (row === undefined) {
-      const counts = { rounds: 0, acked: 0, lost: 0, doubled: 0, reordered: 0, other: 0, gaps: 0, told: 0, held: 0 };
+      const counts = {
+        rounds: 0,
+        acked: 0,
+        lost: 0,
+        doubled: 0,
+        reordered: 0,
+        other: 0,
+        gaps: 0,
+        told: 0,
+        untold: 0,
+        held: 0,
+      };
       this.rows.set(fault, (row = { ...counts, recoveriesMs: [] }));
     }
     return row;
@@ -42,9 +55,10 @@ export class Tally {
     row.recoveriesMs.push(recoveryMs);
   }
 
-  find(fault: FaultName, { differences, told, gaps }: Finding): void {
+  find(fault: FaultName, { differences, told, untold, gaps }: Finding): void {
     const row = this.row(fault);
     row.told += told;
+    row.untold += untold;
     row.gaps += gaps;
     for (const { kind } of differences) {
       if (kind === 'lost' || kind === 'doubled' || kind === 'reordered') row[kind] += 1;
@@ -54,7 +68,7 @@ export class Tally {
 
   table(): string {
     const head =
-      'fault,times,acknowledged,lost,doubled,reordered,otherwise wrong,gaps told,records in them,held by damaged bytes,back after (median),worst'.split(
+      "fault,times,acknowledged,lost,doubled,reordered,otherwise wrong,gaps told,records in them,lost with the log's end,held by damaged bytes,back after (median),worst".split(
         ',',
       );
     const rows = [...this.rows].map(([fault, row]) => {
@@ -63,7 +77,7 @@ export class Tally {
       const [median, worst] = [times[Math.floor((times.length - 1) / 2)], times.at(-1)];
       return [
         fault,
-        ...[rounds, acked, lost, doubled, reordered, other, gaps, told].map(String),
+        ...[rounds, acked, lost, doubled, reordered, other, gaps, told, untold].map(String),
         fault === 'damage' ? String(held) : '-',
         seconds(median),
         seconds(worst),

@@ -106,6 +106,7 @@ export async function runTorture(options: Options, outcome: Outcome): Promise<vo
       note(fault, 'not foreseen', {
         differences: [{ kind: 'foreign', text: messageOf(error) }],
         told: 0,
+        untold: 0,
         gaps: 0,
         again: 0,
       });
@@ -127,7 +128,8 @@ export async function runTorture(options: Options, outcome: Outcome): Promise<vo
     const finding = await site.compare(isAll ? 'all' : 'new');
     tally.row(fault).acked += site.acked() - ackedBefore;
     if (fault === 'damage') {
-      progress.say(`${round.what}: held ${round.held} records; ${finding.told} lost, in ${finding.gaps} gaps`);
+      const untold = finding.untold === 0 ? '' : `, ${finding.untold} lost with the end of the log, untold`;
+      progress.say(`${round.what}: held ${round.held} records; ${finding.told} lost, in ${finding.gaps} gaps${untold}`);
     }
     note(fault, round.what, finding);
     return finding;

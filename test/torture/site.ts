@@ -27,6 +27,11 @@ export interface Site {
   readonly preload: Preload;
   /** Damage was done on purpose: gaps are expected, and somebody may be told of them. */
   damaged: boolean;
+  /**
+   * The end of a write-ahead log is gone. It looks like a write whose sync the power did not await: the next comparison of
+   * everything counts what is lost, and takes it as it is.
+   */
+  isEndCut: boolean;
   /** Acknowledgements so far, of all writers. */
   acked(): number;
   /** Starts it; resolves with the milliseconds until a sensor was acknowledged again. */
@@ -48,6 +53,8 @@ export interface Finding {
   differences: Difference[];
   /** Records that are lost and in a gap, found for the first time. */
   told: number;
+  /** Lost with the end of a write-ahead log, which nobody can tell. */
+  untold: number;
   /** Gaps that were not told the last time. */
   gaps: number;
   /** QoS 1 messages that are there once more, so far. */
@@ -157,8 +164,17 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     }
     await hearAll();
     const gaps = await gapsOf(appliance);
-    const { differences, told, again } = sightings.compare(gaps, acked);
+    const comparison = sightings.compare(gaps, acked);
+    const { told, again } = comparison;
+    let { differences } = comparison;
+    let untold = 0;
     if (isFresh) differences.push(...sightings.compareWith(before, gaps));
+    if (isFresh && site.isEndCut) {
+      site.isEndCut = false;
+      untold = sightings.forgive();
+      // Offsets that nobody knows to be used are given again.
+      differences = differences.filter(({ kind }) => kind !== 'lost' && kind !== 'moved');
+    }
     const isNew = gaps.length - gapsSeen;
     gapsSeen = gaps.length;
     if (!site.damaged) {
@@ -167,7 +183,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
         for (const text of complaints) differences.push({ kind: 'lost', text: `${name}: ${text}` });
       }
     }
-    return { differences, told, gaps: isNew, again };
+    return { differences, told, untold, gaps: isNew, again };
   }
 
   const site: Site = {
@@ -175,6 +191,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     card,
     preload,
     damaged: false,
+    isEndCut: false,
     acked: () => ackedOf().reduce((all, each) => all + Math.max(0, each), 0),
     async start() {
       appliance.launch();

@@ -72,7 +72,7 @@ export class Tally {
         ',',
       );
     const rows = [...this.rows].map(([fault, row]) => {
-      const { rounds, acked, lost, doubled, reordered, other, gaps, told, held, recoveriesMs } = row;
+      const { rounds, acked, lost, doubled, reordered, other, gaps, told, untold, held, recoveriesMs } = row;
       const times = recoveriesMs.toSorted((a, b) => a - b);
       const [median, worst] = [times[Math.floor((times.length - 1) / 2)], times.at(-1)];
       return [

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 BOOTSTRAP, TOPIC, NAME = sys.argv[1:4]
 RATE, KEYS, PAYLOAD_BYTES = (int(each) for each in sys.argv[4:7])
@@ -73,6 +73,13 @@ def tell():
             numbers.clear()
 
 
+def hand_on(producer, number):
+    try:
+        producer.produce(TOPIC, value_of(number), "%s-%d" % (NAME, number % KEYS), on_delivery=on_delivery(number))
+    except KafkaException:  # It has had a fatal error, and is about to say so.
+        given_up.append(number)
+
+
 def main():
     signal.signal(signal.SIGTERM, stop)
     producer = Producer(CONFIG, error_cb=on_error)
@@ -87,8 +94,7 @@ def main():
             skipped += due - made
             say(made=made)
             for number in range(first, made):
-                key = "%s-%d" % (NAME, number % KEYS)
-                producer.produce(TOPIC, value_of(number), key, on_delivery=on_delivery(number))
+                hand_on(producer, number)
         producer.poll(0.01)
         tell()
         if fatal:

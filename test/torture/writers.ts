@@ -92,6 +92,7 @@ export async function openBridgeWriter(): Promise<TortureWriter & { path: string
   const relay = openRelay(devicePty, hostPty, 1);
   const rate = ['--rate', String(BRIDGE_PER_SECOND), '--tell', '0.02'];
   const child = start(['-m', 'headwater_bridge', devicePty.path, '--uid', BRIDGE_UID, ...rate], { cwd: PYTHON_BRIDGE });
+  const complaints: string[] = [];
   let [made, acked, isEnded] = [0, 0, false];
   const said = lastWords(child);
   const lines = createInterface({ input: child.stdout! });
@@ -100,13 +101,14 @@ export async function openBridgeWriter(): Promise<TortureWriter & { path: string
     acked = Number(/\backnowledged=(\d+)/.exec(line)?.[1] ?? acked);
   });
   lines.on('close', () => (isEnded = true));
+  child.once('close', (code) => code !== null && complaints.push(`ended with ${code}: ${said()}`));
   return {
     name: 'device',
     topic: 'bench',
     rule: 'once',
     path: hostPty.path,
     connections: 1,
-    complaints: [],
+    complaints,
     get made() {
       return made;
     },
@@ -180,6 +182,7 @@ export function openKafkaWriter(bootstrap: string): TortureWriter {
     if (told.fatal !== undefined) complaints.push(`the idempotent producer was told: ${told.fatal}`);
   });
   lines.on('close', () => (isEnded = true));
+  child.once('close', (code) => (code ?? 0) !== 0 && complaints.push(`ended with ${code}: ${said()}`));
   return {
     name,
     topic: 'orders',

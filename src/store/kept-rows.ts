@@ -12,6 +12,8 @@ export interface KeptRows {
   note(changes: readonly Change[]): void;
   /** Marks that the next commit takes along. Those that it was told before are not told again. */
   takeChanged(): Change[];
+  /** The copy is lost, or some of it: the next commit takes all rows along. */
+  renew(): void;
   /** Marks with all rows, for a new segment. */
   all(): Change[];
 }
@@ -36,6 +38,7 @@ export async function loadKeptRows(tables: Tables): Promise<KeptRows> {
       changed = new Map();
       return taken;
     },
+    renew: () => void (changed = new Map([...rows, ...changed])),
     all: () => [...rows].map(([key, value]): Change => [COPY + key, value]),
   };
 }

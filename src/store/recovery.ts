@@ -18,6 +18,8 @@ export interface RecoveryNeeds {
   mending: Mending;
   segmentBytesMax: number;
   hooks: RecoverHooks;
+  /** A segment that was not sealed was damaged: marks of it may be lost. */
+  onMended: () => void;
 }
 
 export interface Recovery {
@@ -80,6 +82,7 @@ async function readOne(
   const { fault } = await faultIn(folderOf(id), 'whole');
   if (fault !== undefined) {
     const { isAny, isBlind } = await mending.mendUnsealed(id, fault);
+    needs.onMended();
     if (isBlind) onBlind(fault);
     if (!isAny) return undefined;
   }

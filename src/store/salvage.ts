@@ -22,12 +22,14 @@ export type Found = Entry & { isSure: boolean };
  */
 export async function salvage(folder: string, take: (found: Found) => Promise<void> | void): Promise<boolean> {
   const files = await dataFilesIn(folder);
-  let isBlind = isAnyMissing(files, await guessLiveFiles(folder));
+  const live = await guessLiveFiles(folder);
+  let isBlind = isAnyMissing(files, live);
   const onBlind = (): void => void (isBlind = true);
-  for (const { name, kind } of files) {
-    const entries = kind === 'log' ? entriesOfLog : entriesOfTable;
+  for (const { name, kind, number } of files) {
+    const tableBytes = live?.tables.get(number)?.bytes;
     await withFile(join(folder, name), async (file) => {
-      for await (const found of entries(file, onBlind)) await take(found);
+      const entries = kind === 'log' ? entriesOfLog(file, onBlind) : entriesOfTable(file, tableBytes, onBlind);
+      for await (const found of entries) await take(found);
     });
   }
   return isBlind;
@@ -56,10 +58,14 @@ async function* entriesOfLog(file: FileHandle, onBlind: () => void): AsyncGenera
   if (faults.isBlind === true) onBlind();
 }
 
-async function* entriesOfTable(file: FileHandle, onBlind: () => void): AsyncGenerator<Found, void, void> {
+async function* entriesOfTable(
+  file: FileHandle,
+  tableBytes: number | undefined,
+  onBlind: () => void,
+): AsyncGenerator<Found, void, void> {
   let before: Buffer | undefined;
   // By the table's index; without one, as far as the blocks can be told one after the other.
-  for (const handle of (await unlessDamaged(readTableIndex(file))) ?? (await findBlocks(file, onBlind))) {
+  for (const handle of (await unlessDamaged(readTableIndex(file))) ?? (await findBlocks(file, tableBytes, onBlind))) {
     const block = await unlessDamaged(readBlock(file, handle));
     if (block === undefined) {
       for await (const entry of readDamagedBlock(file, handle, before, onBlind)) yield { ...entry, isSure: false };

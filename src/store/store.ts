@@ -137,7 +137,16 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     ({ carry, describe, onGaps } = hooks);
     await mkdir(segmentsFolder, { recursive: true });
     if (tablesFault !== undefined) await catalogue.mendRanges();
-    const needs = { segmentsFolder, folderOf, openSegment, catalogue, mending, segmentBytesMax, hooks };
+    const needs = {
+      segmentsFolder,
+      folderOf,
+      openSegment,
+      catalogue,
+      mending,
+      segmentBytesMax,
+      hooks,
+      onMended: kept.renew,
+    };
     const recovery = await recoverSegments(needs);
     nextId = recovery.nextId;
     for await (const { open, commit } of recovery.unsealed) await becomeActive(open, commit);

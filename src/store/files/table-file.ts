@@ -21,8 +21,9 @@ const FOOTER_BYTES = 48;
 const TRAILER_BYTES = 5;
 const TAG_BYTES = 8;
 const ENTRIES_PER_RESTART = 16;
-/** The data blocks of a table take at least so much of it. */
-const DATA_SHARE_MIN = 0.95;
+/** What the index has for a data block, and what is at the end of a table besides it: at most. */
+const INDEX_ENTRY_BYTES_MAX = 40;
+const END_BYTES_MAX = 512;
 /** A block ends with the entry that makes it 16 KiB: with the largest batch, and some more. */
 const BLOCK_BYTES_MAX = 2 * 1024 * 1024;
 /** More than any block, and a bound for what a damaged handle may ask for. */
@@ -54,18 +55,21 @@ export async function readTableIndex(file: FileHandle): Promise<BlockHandle[]> {
 }
 
 /**
- * The data blocks of a table whose index is lost, one after the other from the start, up to the first that is damaged: then
- * `onEnd` is told. An entry that shares nothing and has no key can't be: there the restarts of a block begin.
+ * The data blocks of a table whose index is lost, one after the other from the start, up to the first that is damaged: then,
+ * or when nobody knows how long the table was (`tableBytes`), `onEnd` is told. An entry that shares nothing and has no key can't be: there the restarts of a block begin.
  */
-export async function findBlocks(file: FileHandle, onEnd: () => void): Promise<BlockHandle[]> {
-  const { size: fileBytes } = await file.stat();
+export async function findBlocks(
+  file: FileHandle,
+  tableBytes: number | undefined,
+  onEnd: () => void,
+): Promise<BlockHandle[]> {
   const handles: BlockHandle[] = [];
   for (let offset = 0; ;) {
     const window = await readAt(file, offset, BLOCK_BYTES_MAX);
     const size = window === undefined ? undefined : sizeOfBlock(window);
     if (size === undefined) {
-      // Behind the last one are the filter, which is short, the lost index and the footer.
-      if (offset < fileBytes * DATA_SHARE_MIN) onEnd();
+      const endBytesMax = handles.length * INDEX_ENTRY_BYTES_MAX + END_BYTES_MAX;
+      if (tableBytes === undefined || tableBytes - offset > endBytesMax) onEnd();
       return handles;
     }
     handles.push({ offset, size, lastKey: Buffer.alloc(0) });

@@ -5,9 +5,29 @@ export interface Timer {
   cancel(): void;
 }
 
+/** While nobody knows what time it is. */
+export interface ClockDoubt {
+  /** The number of this boot, which stands in the batches that are stamped by it, and the kernel's name for it. */
+  readonly boot: number;
+  readonly bootId: string;
+  /** Monotonic milliseconds of this boot at a moment of wallMs(). */
+  upMs(stampMs: number): number;
+  /** Records that were stamped so since the start. */
+  records: number;
+  /** Set when it is over: what is to be added to a time that was taken meanwhile. */
+  shiftMs?: number;
+}
+
 export interface Clock {
   /** Milliseconds since 1970 by the wall clock; may jump either way. */
   wallMs(): number;
+  /**
+   * Set while nobody knows what time it is: wallMs() then counts on from the latest time that is known to have been, and
+   * what is stamped by it is corrected later, see times/.
+   */
+  readonly doubt?: ClockDoubt | undefined;
+  /** What the system's own clock says, which certificates are checked by, believed or not. Default: wallMs(). */
+  systemMs?(): number;
   /** Milliseconds, with fractions, since some fixed moment; never goes back. */
   monotonicMs(): number;
   /** Calls `fn` once after `delayMs`. A pending timer does not keep the process alive. */
@@ -48,6 +68,11 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/** Milliseconds since this machine was started, the same for all its processes; never goes back. */
+export function machineUptimeMs(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000;
+}
 
 /** The longest that Node can wait. */
 const HOLD_MS = 2 ** 31 - 1;

@@ -12,6 +12,7 @@ import type { Health, Status } from './http/status.ts';
 import { openLog } from './log/log.ts';
 import { checkClosed, makeShadow } from './store/shadow.ts';
 import { openStore } from './store/store.ts';
+import { believedTimes } from './times/times.ts';
 import type { Trace } from './trace.ts';
 import { openWear } from './wear/wear.ts';
 
@@ -57,9 +58,11 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     card: { profile: config.commit.profile, ...config.card },
   });
   rooms.defer(() => wear.close());
+  const times = believedTimes(clock, trace);
   const log = await openLog({
     store,
     clock,
+    times,
     trace,
     topics: new Map(),
     // Nothing goes of a folder that is only looked at.
@@ -77,7 +80,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     log,
     serial: { events: noPort, send: noPort },
     status,
-    checks: () => examineNode({ config, status, env: {}, clock, isRunning: false }),
+    checks: () => examineNode({ config, status, env: {}, isRunning: false }),
     metrics: () => [...log.metrics(), ...wear.metrics()],
     live: health,
     ready: health,
@@ -100,6 +103,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
       listening: {},
       doors: [],
       serial: [],
+      clock: times.status(),
       log: log.status(),
       wear: wear.status(),
       mirrors: [],

@@ -111,6 +111,25 @@ const card = section(
   },
 );
 
+const clock = section(
+  'How far the wall clock is believed. A machine without a battery-backed clock starts in the past, and nobody knows the ' +
+    'time before a server is reached: see docs/clocks.md.',
+  {
+    trust: byDefault(
+      oneOf(['auto', 'synchronised', 'always']),
+      'auto',
+      'When times are taken from it. `auto`: once a time server keeps it; where no time service runs, or nobody can tell ' +
+        '(containers), as long as it is not in the past. `synchronised`: only once a time server keeps it. `always`: whatever it says.',
+    ),
+    hold: byDefault(
+      duration(0, DAY_MS),
+      '10m',
+      'How long mirrors wait with records that were stamped before the time was known. After that they are sent with the ' +
+        'time they have, and a header that says so.',
+    ),
+  },
+);
+
 const published = group({
   topic: required(
     scalar("topic's name", parseTopicName),
@@ -322,6 +341,7 @@ export const configSchema = group({
   data,
   commit,
   card,
+  clock,
   mqtt,
   kafka,
   http,

@@ -33,6 +33,8 @@ export interface Config {
   commit: { profile: Profile; intervalMs: number; burstMs: number; relaxedMs: number };
   /** Of the card: what it is reckoned by. */
   card: { bytes: number | undefined; enduranceBytes: number | undefined; cycles: number; fallbackBytes: number };
+  /** How far the wall clock is believed, and how long mirrors wait for the right time of a record. */
+  clock: { trust: ConfigValue['clock']['trust']; holdMs: number };
   /** A door whose `listen` is undefined stays shut. */
   mqtt: {
     listen: Address | undefined;
@@ -263,6 +265,7 @@ function resolveConfig(value: ConfigValue, source: Source, machine: Machine): Co
       relaxedMs: commit.relaxed,
     },
     card: { bytes: value.card.size, enduranceBytes: value.card.endurance, cycles, fallbackBytes },
+    clock: { trust: value.clock.trust, holdMs: value.clock.hold },
     mqtt: {
       listen: mqtt.listen,
       insecure: mqtt.insecure,

@@ -15,6 +15,7 @@ import {
 } from './config.ts';
 import { examineNode } from './doctor/doctor.ts';
 import { isHeadwaterError } from './errors.ts';
+import { unsureBootOf } from './formats/batch.ts';
 import { openGroups } from './groups/groups.ts';
 import { hardwareId } from './hardware.ts';
 import { openHttp } from './http/http.ts';
@@ -33,6 +34,7 @@ import { openSerial, type DeviceStatus } from './serial/serial.ts';
 import { decodeProblems } from './serial/decode-settings.ts';
 import { portConfigs } from './serial/settings.ts';
 import { openStore } from './store/store.ts';
+import { createTimes, thisMachine, type Machine } from './times/times.ts';
 import type { Trace } from './trace.ts';
 import { openTransactions } from './transactions/transactions.ts';
 import { openWear } from './wear/wear.ts';
@@ -60,18 +62,24 @@ export interface HeadwaterNeeds {
   trace: Trace;
   /** Where secrets by `env` and `credential` are looked up. Default: that of the process. */
   env?: SecretEnvironment;
+  /** For tests: a machine other than this one, as far as time is concerned. */
+  machine?: Machine;
   /** For tests: what opens a serial port instead of the operating system. */
   openPort?: OpenPort;
 }
 
 /** Opens all rooms. Rejects with CONFIG_INVALID, STORE_LOCKED, STORE_UNAVAILABLE, or what listening throws (EADDRINUSE). */
 export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Promise<Headwater> {
-  const { clock, trace, env = process.env } = needs;
+  const { clock: system, trace, env = process.env } = needs;
   const read = (secret: Secret) => (): string => readSecret(secret, env);
   checkRooms(config);
   await checkCredentials(config, env, trace);
+  const machine = needs.machine ?? (await thisMachine());
+  const times = createTimes({ clock: system, trace, machine, trust: config.clock.trust });
+  const { clock } = times;
   const startedMs = clock.monotonicMs();
   await using rooms = new AsyncDisposableStack();
+  rooms.defer(() => times.close());
 
   const store = await openStore({ folder: config.data.dir, clock, trace });
   rooms.defer(() => store.close());
@@ -90,6 +98,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
   const log = await openLog({
     store,
     clock,
+    times,
     trace,
     commitIntervalMs: config.commit.intervalMs,
     commitBurstMs: config.commit.burstMs,
@@ -104,12 +113,19 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
   rooms.defer(() => intake.close());
   const commands = openCommands({ log, intake, clock, trace });
   rooms.defer(() => commands.close());
-  const machine = hardwareId();
+  const hardware = hardwareId();
   const mirrors = await openMirrors({
     mirrors: config.mirror.map((mirror) => mirrorConfig(mirror, read)),
     log,
     nodeName: config.node.name,
-    ...(machine === undefined ? {} : { hardwareId: machine }),
+    ...(hardware === undefined ? {} : { hardwareId: hardware }),
+    hold: {
+      leftMs: (header) => {
+        const boot = unsureBootOf(header);
+        return boot === undefined ? 0 : times.holdMs(boot, header.maxTimestampMs, config.clock.holdMs);
+      },
+      whenKnown: (signal) => times.whenKnown(signal),
+    },
     clock,
     trace,
   });
@@ -185,7 +201,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       serial,
       status,
       metrics,
-      checks: () => examineNode({ config, status, env, clock, isRunning: true }),
+      checks: () => examineNode({ config, status, env, isRunning: true }),
       live,
       ready,
       clock,
@@ -210,7 +226,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
 
   function metrics(): Metric[] {
     const isReady = gauge('ready', '1 while records are taken in, as /health/ready says.', ready().ok ? 1 : 0);
-    const opened = [log, wear, intake, commands, mirrors, groups, transactions, kafka, mqtt, serial].filter(
+    const opened = [times, log, wear, intake, commands, mirrors, groups, transactions, kafka, mqtt, serial].filter(
       (room) => room !== undefined,
     );
     return [isReady, ...opened.flatMap((room) => room.metrics())];
@@ -226,6 +242,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       listening: addresses,
       doors: doors(),
       serial: serial.status().map(portSummary),
+      clock: times.status(),
       log: log.status(),
       wear: wear.status(),
       mirrors: mirrors.status().map(mirrorSummary),

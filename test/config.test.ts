@@ -65,6 +65,7 @@ describe('the file', () => {
       data: { dir: `${process.cwd()}/data`, budgetBytes: 8 * 2 ** 30 },
       commit: { profile: 'sd', intervalMs: 100, burstMs: 300_000, relaxedMs: 5000 },
       card: { bytes: undefined, enduranceBytes: undefined, cycles: 500, fallbackBytes: 64 * 2 ** 30 },
+      clock: { trust: 'auto', holdMs: 600_000 },
       mqtt: {
         listen: { host: '127.0.0.1', port: 1883 },
         insecure: false,

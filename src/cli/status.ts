@@ -4,6 +4,7 @@
 import { formatAge } from '../config-units.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import type { Headwater } from '../headwater.ts';
+import { clockLines } from './clock-lines.ts';
 import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
 import { serialLines } from './serial-lines.ts';
@@ -73,6 +74,7 @@ function render(now: Status): string {
     ]),
     ...lossLines(log.losses),
     ...wearLines(now.wear),
+    ...clockLines(now.clock),
     '\nout\n',
     now.mirrors.length === 0 ? '  no mirror is configured\n' : mirrorsTable(now),
     ...now.mirrors.flatMap(({ name, problems }) => problems.map((problem) => `  ! ${name}: ${problem}\n`)),

@@ -8,7 +8,8 @@
 
 import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
-import { decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { decodeRecords, readBatchHeader, unsureBootOf } from '../formats/batch.ts';
+import type { BatchHeader, LogRecord } from '../formats/batch.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Commit, Log, Partition, Position } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
@@ -49,6 +50,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
   const { signal } = stopping;
   const position = positions.get(owner, partition);
   const answeredTo = answeredOffset();
+  const startedAt = partition.highWatermark;
   let next = Math.max(position?.offset ?? firstOffset(), answeredTo + 1);
   let trouble: string | undefined;
   const stopped = new Promise<false>((resolve) => {
@@ -110,7 +112,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
       for (const record of recordsOf(batch)) {
         if (record.offset < next) continue;
         if (signal.aborted) return;
-        await take(commandOf(partition, record));
+        await take(commandOf(partition, record), isAgeKnown(header, record));
       }
       next = Math.max(next, header.baseOffset + header.lastOffsetDelta + 1);
     }
@@ -128,11 +130,24 @@ export function followPartition(needs: FollowerNeeds): Follower {
     }
   }
 
-  async function take(command: Command): Promise<void> {
+  /**
+   * While nobody knows the time, it is known of what this boot stamped, and of what came since the start: that is read
+   * at once, or waited for what came before it.
+   */
+  function isAgeKnown(header: BatchHeader, { offset }: LogRecord): boolean {
+    const { doubt } = clock;
+    return doubt === undefined || unsureBootOf(header) === doubt.boot || offset >= startedAt;
+  }
+
+  async function take(command: Command, isDated: boolean): Promise<void> {
     const { offset, timestampMs } = command;
     if (order.isMine?.(command) === false) {
       next = offset + 1;
       return place({ offset: next }, false);
+    }
+    if (!isDated) {
+      next = offset + 1;
+      return answer(command, { outcome: 'expired', reason: 'nobody knows how old it is: the clock is not set yet' });
     }
     const ageMs = clock.wallMs() - timestampMs;
     if (ageMs > order.ageMaxMs) {

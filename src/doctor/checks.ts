@@ -18,12 +18,7 @@ export interface Check {
 }
 
 export interface Facts {
-  status: Pick<Status, 'log' | 'wear' | 'mirrors' | 'serial' | 'health'>;
-  wallMs: number;
-  /** Whether the clock is kept by a time server; undefined where nobody knows. */
-  isSynchronised?: boolean;
-  /** When this program was put on the machine: no clock can be right that is before it. */
-  installedMs: number;
+  status: Pick<Status, 'clock' | 'log' | 'wear' | 'mirrors' | 'serial' | 'health'>;
   /** The file system of the data folder. */
   disk?: { freeBytes: number; totalBytes: number };
   folder: { path: string; isWritable: boolean; isReadableByAll: boolean };
@@ -100,15 +95,26 @@ function error(found: string, next: string): Finding {
   return { severity: 'error', found, next };
 }
 
-function clock({ wallMs, installedMs, isSynchronised }: Facts): Finding {
-  const says = `the clock says ${new Date(wallMs).toISOString()}`;
-  const next = 'let systemd-timesyncd or chrony run and reach a time server, or fit a real-time clock';
-  if (wallMs < installedMs)
-    return error(`${says}, which is before headwater was installed: times of records are wrong`, next);
-  if (isSynchronised === true) return ok(`${says}, and is kept by a time server`);
-  if (isSynchronised === false)
-    return warning(`${says}, and no time server keeps it: times of records may be wrong`, next);
-  return note(`${says}; whether a time server keeps it can't be told here (no timedatectl)`);
+function clock({ status, isRunning }: Facts): Finding | undefined {
+  if (!isRunning) return undefined;
+  const { state, why, systemMs, timeMs, unsureRecords, jumps, lastJumpSeconds = 0 } = status.clock;
+  const says = `the clock says ${new Date(systemMs).toISOString()}`;
+  const next =
+    'let systemd-timesyncd or chrony run and reach a time server, or fit a real-time clock; `clock.trust: always` if it is right';
+  if (state === 'unsure')
+    return error(
+      `${says}, which is not believed: ${why}; ${unsureRecords} records wait for their right times, and nothing expires by age`,
+      next,
+    );
+  if (state === 'kept')
+    return error(`${says}, which is not believed: ${why}; records bear ${new Date(timeMs).toISOString()}`, next);
+  if (jumps > 0)
+    return warning(
+      `${says}, and has jumped ${jumps} times since the start, last by ${formatAge(Math.abs(lastJumpSeconds) * 1000)} ${lastJumpSeconds < 0 ? 'back' : 'ahead'}`,
+      next,
+    );
+  if (state === 'synchronised') return ok(`${says}: ${why}`);
+  return note(`${says}, which is believed: ${why}`);
 }
 
 function writes({ status, isRunning }: Facts): Finding {

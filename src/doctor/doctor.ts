@@ -3,11 +3,9 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { formatAddress, type Config } from '../config.ts';
-import type { Clock } from '../clock.ts';
 import { isLoopback } from '../config-units.ts';
 import { isReadableByAll, secretsIn, type SecretEnvironment } from '../secret.ts';
 import { examine, type Check, type Facts } from './checks.ts';
-import { isClockSynchronised } from './clock-sync.ts';
 
 export type { Check, Severity } from './checks.ts';
 
@@ -15,27 +13,20 @@ export interface DoctorNeeds {
   config: Config;
   status: () => Facts['status'];
   env: SecretEnvironment;
-  clock: Clock;
   isRunning: boolean;
 }
 
 const OTHERS = 0o007;
-/** Files that came with the program: npm gives those of a package a date of its own, a build or a clone that of today. */
-const INSTALLED = [new URL('../../package.json', import.meta.url), new URL(import.meta.url)];
 /** The settings by which a door asks its clients who they are. */
 const ASKED_BY = { mqtt: 'mqtt.users', kafka: undefined, http: 'http.token' } as const;
 
 /** Never rejects for what it may find. */
-export async function examineNode({ config, status, env, clock, isRunning }: DoctorNeeds): Promise<Check[]> {
+export async function examineNode({ config, status, env, isRunning }: DoctorNeeds): Promise<Check[]> {
   const { dir } = config.data;
-  const isSynchronised = await isClockSynchronised();
   const disk = await statfs(dir).catch(() => undefined);
   const secrets = isRunning ? secretsIn(config).filter(({ secret }) => isReadableByAll(secret, env)) : [];
   return examine({
     status: status(),
-    wallMs: clock.wallMs(),
-    installedMs: Math.max(...(await Promise.all(INSTALLED.map(async (file) => (await stat(file)).mtimeMs)))),
-    ...(isSynchronised !== undefined && { isSynchronised }),
     ...(disk !== undefined && { disk: { freeBytes: disk.bavail * disk.bsize, totalBytes: disk.blocks * disk.bsize } }),
     folder: await folderFacts(dir),
     openSecrets: secrets.map(({ secret }) => secret.toString()),

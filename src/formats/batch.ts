@@ -9,7 +9,9 @@
 //   23 lastOffsetDelta int32
 //
 // batchLength counts from byte 12. The CRC-32C covers everything from byte 21, so offset and leader epoch are stamped
-// without it. Attributes: bits 0-2 compression, 3 LogAppendTime, 4 transactional, 5 control, 6 delete horizon.
+// without it. Attributes: bits 0-2 compression, 3 LogAppendTime, 4 transactional, 5 control, 6 delete horizon; Kafka uses no
+// others. Bit 14 is headwater's: nobody knew the time, and the times are those of the boot whose number stands in
+// baseSequence, which means nothing else where there is no producer id.
 
 import assert from 'node:assert';
 import { HeadwaterError } from '../errors.ts';
@@ -35,6 +37,9 @@ const COMPRESSION_MASK = 0x07;
 const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
+const UNSURE_TIME = 0x4000;
+/** What is this node's own business. */
+const NOT_SENT = TRANSACTIONAL | LOG_APPEND_TIME | UNSURE_TIME;
 
 // `auto` leaves records below this as they are: zstd costs more than it saves there.
 const AUTO_COMPRESSION_BYTES_MIN = 1024;
@@ -112,6 +117,17 @@ export function isControl(header: BatchHeader): boolean {
 
 export function isTransactional(header: BatchHeader): boolean {
   return (header.attributes & TRANSACTIONAL) !== 0;
+}
+
+/** The boot by whose own time the batch was stamped; undefined when its times are what they say. */
+export function unsureBootOf(header: Pick<BatchHeader, 'attributes' | 'baseSequence'>): number | undefined {
+  return (header.attributes & UNSURE_TIME) === 0 ? undefined : header.baseSequence;
+}
+
+/** The same for the bytes of a batch, of which only these are looked at. */
+export function unsureBootIn(batch: Buffer): number | undefined {
+  // The higher byte of the attributes.
+  return (batch[ATTRIBUTES_AT]! & (UNSURE_TIME >> 8)) === 0 ? undefined : batch.readInt32BE(53);
 }
 
 /** True when the batch's maxTimestamp, given by a broker, is the time of all its records. */
@@ -341,15 +357,45 @@ export function stampOffset(batch: Buffer, baseOffset: number, leaderEpoch: numb
   batch.writeInt32BE(leaderEpoch, 12);
 }
 
+/** Marks a batch without producer id, in place: its times are those of a boot. A new CRC. */
+export function stampBoot(batch: Buffer, boot: number): void {
+  assert(batch.readInt32BE(43) === -1, 'a batch of headwater itself has no producer id');
+  batch.writeInt16BE(batch.readInt16BE(ATTRIBUTES_AT) | UNSURE_TIME, ATTRIBUTES_AT);
+  batch.writeInt32BE(boot, 53);
+  writeCrc(batch);
+}
+
+/** A copy of a batch that stampBoot has marked, with its times moved by `shiftMs` and without the mark. A new CRC. */
+export function stampTime(batch: Buffer, shiftMs: number): Buffer {
+  const { baseTimestampMs, maxTimestampMs } = readBatchHeader(batch);
+  const copy = Buffer.from(batch);
+  clearMark(copy);
+  writeInt64(copy, 27, baseTimestampMs + shiftMs);
+  writeInt64(copy, 35, maxTimestampMs + shiftMs);
+  writeCrc(copy);
+  return copy;
+}
+
+/** Takes the mark of a boot off, in place. A new CRC. */
+export function clearBoot(batch: Buffer): void {
+  clearMark(batch);
+  writeCrc(batch);
+}
+
+function clearMark(batch: Buffer): void {
+  batch.writeInt16BE(batch.readInt16BE(ATTRIBUTES_AT) & ~UNSURE_TIME, ATTRIBUTES_AT);
+  if (batch.readInt32BE(43) === -1) batch.writeInt32BE(-1, 53);
+}
+
 /**
  * A copy of a checked batch as an idempotent producer sends it to an upstream: base offset 0, leader epoch -1, the
- * producer's numbers, neither transactional nor LogAppendTime, new CRC. The records stay compressed as they are.
+ * producer's numbers, neither transactional nor LogAppendTime nor marked as of a boot, new CRC. The records stay compressed as they are.
  */
 export function stampProducer(batch: Buffer, stamp: ProducerStamp): Buffer {
   const copy = Buffer.allocUnsafe(batch.length);
   batch.copy(copy);
   stampOffset(copy, 0, -1);
-  copy.writeInt16BE(copy.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL | LOG_APPEND_TIME), ATTRIBUTES_AT);
+  copy.writeInt16BE(copy.readInt16BE(ATTRIBUTES_AT) & ~NOT_SENT, ATTRIBUTES_AT);
   writeProducer(copy, stamp);
   writeCrc(copy);
   return copy;
@@ -406,9 +452,14 @@ export function sliceRecords(batch: Buffer, fromOffset: number, toOffset = Numbe
     baseOffset: header.baseOffset + firstDelta,
     lastOffsetDelta: lastDelta - firstDelta,
     maxTimestampMs: isLogAppendTime(header) ? header.maxTimestampMs : maxTimestampMs,
-    baseSequence: header.baseSequence < 0 ? -1 : (header.baseSequence + firstDelta) % SEQUENCE_COUNT,
+    baseSequence: sequenceBehind(header, firstDelta),
     recordCount: count,
   });
+}
+
+function sequenceBehind(header: BatchHeader, records: number): number {
+  if (header.baseSequence < 0 || unsureBootOf(header) !== undefined) return header.baseSequence;
+  return (header.baseSequence + records) % SEQUENCE_COUNT;
 }
 
 function writtenCompressionOf(header: BatchHeader): WrittenCompression {

@@ -127,7 +127,7 @@ function doorRow({ name, state, records, bytes, clients }: DoorStatus): string {
   return row(name, `${state}${connected}, ${counted(records)}, ${size(bytes)}`);
 }
 
-function isSafe({ log, wear, health }: Status): string {
+function isSafe({ log, wear, clock, health }: Status): string {
   const percent = (100 * log.diskBytes) / log.budgetBytes;
   const share = percent < 1 ? 'less than 1' : Math.round(percent);
   const rows = [
@@ -135,10 +135,16 @@ function isSafe({ log, wear, health }: Status): string {
     row('last commit', `${Math.round(log.commits.lastMs)} ms`),
     row('on the card', `${size(log.diskBytes)} of ${size(log.budgetBytes)} (${share} %)`),
     row('the card lasts', lifeOf(wear)),
+    row('the clock', clockWords(clock)),
     ...health.reasons.map((reason) => row('!', reason)),
   ];
   const isGood = health.ok && log.state === 'ok';
   return card('Is it safe?', isGood ? 'good' : 'bad', isGood ? 'yes, all acknowledged records are synced' : 'no', rows);
+}
+
+function clockWords({ state, why, unsureRecords }: Status['clock']): string {
+  if (state !== 'unsure') return state === 'kept' ? `not believed: ${why}` : state;
+  return `not set yet: ${counted(unsureRecords)} wait for the right time`;
 }
 
 function lifeOf({ yearsLeft, recent }: Status['wear']): string {

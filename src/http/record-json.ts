@@ -33,6 +33,8 @@ function named(name: string, bytes: Buffer | null): Record<string, string | null
 export interface GivenRecord extends NewRecord {
   /** As given, or undefined: then the key decides. */
   partition: number | undefined;
+  /** The client has given no time: it is this node's. */
+  isStamped: boolean;
 }
 
 const FIELDS = new Set([
@@ -57,11 +59,13 @@ export function recordFromJson(value: unknown, number: number, nowMs: number): G
   for (const name of fields.keys()) if (!FIELDS.has(name)) throw refuse(`has no field ${JSON.stringify(name)}`);
   const partition = fields.get('partition');
   if (partition !== undefined && !isWhole(partition, 4095)) throw refuse('partition must be a whole number');
-  const timestamp = fields.get('timestamp') ?? nowMs;
+  const given = fields.get('timestamp');
+  const timestamp = given ?? nowMs;
   if (!isWhole(timestamp, Number.MAX_SAFE_INTEGER)) throw refuse('timestamp must be milliseconds since 1970');
   return {
     partition,
     timestampMs: timestamp,
+    isStamped: given === undefined,
     key: bytesOf(fields, 'key', refuse),
     value: bytesOf(fields, 'value', refuse),
     headers: headersOf(fields.get('headers'), refuse),

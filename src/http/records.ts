@@ -14,6 +14,7 @@
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import { BatchBuilder, decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { clockHeader } from '../formats/clock-header.ts';
 import { partitionOfKey } from '../formats/murmur2.ts';
 import type { Log, Partition, Topic } from '../log/log.ts';
 import {
@@ -179,29 +180,43 @@ export async function appendRecords(
   const nowMs = clock.wallMs();
   const records = values.map((value, index) => recordFromJson(value, index + 1, nowMs));
   const groups = byPartition(topic, records);
-  const outcomes = await Promise.allSettled([...groups].map(([partition, group]) => append(partition, group, counts)));
+  const outcomes = await Promise.allSettled(
+    [...groups].map(([partition, group]) => append(partition, group, counts, clock)),
+  );
   const kept = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed === undefined) return json(200, { records: records.length, kept });
   return partly(failed.reason, kept);
 }
 
-/** One batch, or several one after another where they would make too long a batch. */
-async function append(partition: Partition, records: GivenRecord[], { appended }: RecordCounts): Promise<Kept> {
+/**
+ * One batch, or several one after another where they would make too long a batch, or where some have the time of their
+ * client and others are stamped while nobody knows the time.
+ */
+async function append(
+  partition: Partition,
+  records: GivenRecord[],
+  { appended }: RecordCounts,
+  { doubt }: Clock,
+): Promise<Kept> {
   let baseOffset = -1;
   let builder = new BatchBuilder();
+  let boot: number | undefined;
   const commit = async (): Promise<void> => {
     const batch = builder.build({ compression: 'auto' });
-    const result = await partition.append(batch);
+    const result = await partition.append(batch, false, boot);
     appended.records += builder.count;
     appended.bytes += batch.length;
     if (baseOffset === -1) baseOffset = result.baseOffset;
     builder = new BatchBuilder();
   };
-  for (const { timestampMs, key, value, headers } of records) {
+  for (const { timestampMs, isStamped, key, value, headers = [] } of records) {
     const bytes = (key?.length ?? 0) + (value?.length ?? 0);
-    if (builder.count > 0 && builder.bytes + bytes > BATCH_BYTES_MAX) await commit();
-    builder.add(timestampMs, key, value, headers);
+    const stamp = isStamped ? doubt : undefined;
+    const isOther = stamp?.boot !== boot || builder.bytes + bytes > BATCH_BYTES_MAX;
+    if (builder.count > 0 && isOther) await commit();
+    boot = stamp?.boot;
+    builder.add(timestampMs, key, value, stamp === undefined ? headers : [...headers, clockHeader(stamp, timestampMs)]);
   }
   await commit();
   return { partition: partition.index, baseOffset, count: records.length };

@@ -2,6 +2,7 @@
 // to say for itself. The composition root puts it together from the rooms.
 
 import type { LogStatus } from '../log/log.ts';
+import type { TimesStatus } from '../times/times.ts';
 import type { WearStatus } from '../wear/wear.ts';
 
 export interface Health {
@@ -88,6 +89,8 @@ export interface Status {
   listening: { mqtt?: string; kafka?: string; http?: string };
   doors: DoorStatus[];
   serial: PortSummary[];
+  /** How far the wall clock is believed. */
+  clock: TimesStatus;
   log: LogStatus;
   /** What the card was written, and how long it will last. */
   wear: WearStatus;

@@ -2,7 +2,9 @@
 // the commit starts and takes the bytes. Everything that arrives in between shares one batch, one compression and one
 // Commit object. A batch that is full is followed by another one in the same commit, in order.
 
-import { BATCH_HEADER_BYTES, BatchBuilder, type RecordHeader } from '../formats/batch.ts';
+import type { Clock } from '../clock.ts';
+import { BATCH_HEADER_BYTES, BatchBuilder, stampBoot, type RecordHeader } from '../formats/batch.ts';
+import { CLOCK_HEADER_BYTES_MAX, clockHeader } from '../formats/clock-header.ts';
 import { partitionOfKey } from '../formats/murmur2.ts';
 import { HeadwaterError } from '../errors.ts';
 import type { BatchSource, Commit, Log, Partition, Topic } from '../log/log.ts';
@@ -21,14 +23,25 @@ export interface Gathering {
    * allowed, the topic has no such partition, or `topicsMax` topics exist and this would be one more.
    */
   feeder(topic: string, partition: number | undefined, key: Buffer | null): Feeder;
-  /** Adds a record, copied. Returns the commit it is part of. Throws RECORD_TOO_LARGE, LOG_CLOSED, LOG_FULL. */
-  add(feeder: Feeder, timestampMs: number, key: Buffer | null, value: Buffer | null, headers: RecordHeader[]): Commit;
+  /**
+   * Adds a record, copied. Returns the commit it is part of. `isStamped`: the time is the clock's, and no one else's.
+   * Throws RECORD_TOO_LARGE, LOG_CLOSED, LOG_FULL.
+   */
+  add(
+    feeder: Feeder,
+    timestampMs: number,
+    isStamped: boolean,
+    key: Buffer | null,
+    value: Buffer | null,
+    headers: RecordHeader[],
+  ): Commit;
   /** Forgets topics that were deleted or made anew. True if there were any. */
   prune(): boolean;
 }
 
 export interface GatheringNeeds {
   log: Log;
+  clock: Clock;
   batchBytesMax: number;
   topicsMax: number;
 }
@@ -48,23 +61,28 @@ const COMPRESSION = { producer: 'auto', uncompressed: 'none', gzip: 'gzip', zstd
 class OpenBatch implements BatchSource {
   readonly builder: BatchBuilder;
   readonly topic: Topic;
+  /** The boot by whose time its records are stamped, while nobody knows a better one. */
+  readonly boot: number | undefined;
   readonly onTake: (batch: OpenBatch) => void;
   commit: Commit | undefined;
 
-  constructor(topic: Topic, sizeHint: number, onTake: (batch: OpenBatch) => void) {
+  constructor(topic: Topic, sizeHint: number, boot: number | undefined, onTake: (batch: OpenBatch) => void) {
     this.topic = topic;
     this.builder = new BatchBuilder(sizeHint);
+    this.boot = boot;
     this.onTake = onTake;
   }
 
   take(): Buffer {
     this.onTake(this);
-    return this.builder.build({ compression: COMPRESSION[this.topic.settings.compression] });
+    const batch = this.builder.build({ compression: COMPRESSION[this.topic.settings.compression] });
+    if (this.boot !== undefined) stampBoot(batch, this.boot);
+    return batch;
   }
 }
 
 export function createGathering(needs: GatheringNeeds): Gathering {
-  const { log, batchBytesMax, topicsMax } = needs;
+  const { log, clock, batchBytesMax, topicsMax } = needs;
   const feeders = new Map<string, { topic: Topic; feeders: Feeder[] }>();
 
   function feedersOf(name: string): Feeder[] {
@@ -90,14 +108,24 @@ export function createGathering(needs: GatheringNeeds): Gathering {
   function add(
     feeder: Feeder,
     timestampMs: number,
+    isStamped: boolean,
     key: Buffer | null,
     value: Buffer | null,
-    headers: RecordHeader[],
+    given: RecordHeader[],
   ): Commit {
-    const size = sizeOf(key, value, headers);
+    const doubt = isStamped ? clock.doubt : undefined;
+    let headers = given;
+    let size = sizeOf(key, value, headers);
     if (size + BATCH_HEADER_BYTES > batchBytesMax) throw tooLarge(feeder, size);
+    // A record that has just room is not refused for the sake of a note.
+    if (doubt !== undefined && size + CLOCK_HEADER_BYTES_MAX + BATCH_HEADER_BYTES <= batchBytesMax) {
+      headers = [...given, clockHeader(doubt, timestampMs)];
+      size += CLOCK_HEADER_BYTES_MAX;
+    }
     let batch = feeder.open;
-    if (batch === undefined || batch.builder.bytes + size > batchBytesMax) batch = openBatch(feeder);
+    if (batch === undefined || batch.boot !== doubt?.boot || batch.builder.bytes + size > batchBytesMax) {
+      batch = openBatch(feeder, doubt?.boot);
+    }
     const bytesBefore = batch.builder.bytes;
     batch.builder.add(timestampMs, key, value, headers);
     // A batch joins its commit with the first record in it: the commit may start, and take it, at any later turn.
@@ -106,8 +134,8 @@ export function createGathering(needs: GatheringNeeds): Gathering {
     return batch.commit;
   }
 
-  function openBatch(feeder: Feeder): OpenBatch {
-    return new OpenBatch(feeder.partition.topic, Math.min(feeder.lastBytes, SIZE_HINT_MAX), (batch) => {
+  function openBatch(feeder: Feeder, boot: number | undefined): OpenBatch {
+    return new OpenBatch(feeder.partition.topic, Math.min(feeder.lastBytes, SIZE_HINT_MAX), boot, (batch) => {
       if (feeder.open === batch) feeder.open = undefined;
       feeder.lastBytes = batch.builder.bytes;
     });

@@ -2,7 +2,7 @@
 // the partition's open batch, and hands back the commit to wait for. Records that wait together share one batch and one
 // Commit object; there is no promise per record. Order within a partition is the order of the calls.
 
-import type { Clock } from '../clock.ts';
+import type { Clock, ClockDoubt } from '../clock.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Commit, Log } from '../log/log.ts';
 import { counter, type Metric } from '../metrics.ts';
@@ -17,8 +17,12 @@ export interface IntakeRecord {
   key: Buffer | null;
   value: Buffer | null;
   headers?: RecordHeader[];
-  /** Arrival time by default. */
+  /** By this house's clock; arrival by default. */
   timestampMs?: number;
+  /** The timestamp is by another clock, as that of a device: it is kept as it is, whatever becomes known of ours. */
+  isTimeGiven?: boolean;
+  /** Clock.doubt at the moment of the timestamp, for what may wait before it is handed in. */
+  doubt?: ClockDoubt | undefined;
   /** The door that hands it in, for the metrics: a few fixed words. Default `other`. */
   door?: string;
 }
@@ -106,6 +110,7 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
   const ways = createRecent<Way | null>(needs.limits?.cachedTopicsMax ?? 4096);
   const gathering = createGathering({
     log,
+    clock,
     batchBytesMax: needs.limits?.batchBytesMax ?? 1024 * 1024 - 1024,
     topicsMax: needs.limits?.topicsMax ?? 1024,
   });
@@ -125,26 +130,34 @@ export function openIntake(needs: IntakeNeeds): IntakeRoom {
     }
     // Found once a topic: a rule's topic may not exist yet, or have been deleted since.
     way.feeder ??= gathering.feeder(way.target.topic, way.target.partition, way.key);
-    return add(way.feeder, clock.wallMs(), way.key, payload, way.headers, marks, mqttCount);
+    return add(way.feeder, clock.wallMs(), true, way.key, payload, way.headers, marks, mqttCount);
   }
 
   function accept(record: IntakeRecord, marks?: Marks): Commit {
     const feeder = gathering.feeder(record.topic, record.partition, record.key);
-    const timestampMs = record.timestampMs ?? clock.wallMs();
+    const timestampMs = settled(record.timestampMs ?? clock.wallMs(), record.doubt);
     const headers = record.headers ?? NO_HEADERS;
-    return add(feeder, timestampMs, record.key, record.value, headers, marks, countOf(record.door ?? 'other'));
+    const isStamped = record.isTimeGiven !== true;
+    const count = countOf(record.door ?? 'other');
+    return add(feeder, timestampMs, isStamped, record.key, record.value, headers, marks, count);
+  }
+
+  /** A time that was taken while nobody knew the time, which somebody knows by now. */
+  function settled(timestampMs: number, doubt: ClockDoubt | undefined): number {
+    return doubt !== undefined && clock.doubt === undefined ? timestampMs + (doubt.shiftMs ?? 0) : timestampMs;
   }
 
   function add(
     feeder: Feeder,
     timestampMs: number,
+    isStamped: boolean,
     key: Buffer | null,
     value: Buffer | null,
     headers: RecordHeader[],
     marks: Marks | undefined,
     count: Count,
   ): Commit {
-    const commit = gathering.add(feeder, timestampMs, key, value, headers);
+    const commit = gathering.add(feeder, timestampMs, isStamped, key, value, headers);
     if (marks !== undefined) {
       const { durability } = feeder.partition.topic.settings;
       for (const [name, mark] of marks) log.mark(name, mark, durability);

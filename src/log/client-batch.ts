@@ -13,6 +13,7 @@ import { HeadwaterError, messageOf, type Code } from '../errors.ts';
 import {
   batchBytes,
   checkBatch,
+  clearBoot,
   compressionOf,
   decodeRecords,
   hasRightCrc,
@@ -22,6 +23,7 @@ import {
   readBatchHeader,
   recompressBatch,
   stampTimestamps,
+  unsureBootOf,
   type BatchHeader,
   type LogRecord,
 } from '../formats/batch.ts';
@@ -79,6 +81,8 @@ export function admitBatch(
   if (header.producerId >= 0 && (header.baseSequence < 0 || header.producerEpoch < 0)) {
     throw invalid(`sequence ${header.baseSequence}, epoch ${header.producerEpoch} of producer ${header.producerId}`);
   }
+  // What comes from elsewhere was not stamped by a boot of this node.
+  if (unsureBootOf(header) !== undefined) clearBoot(batch);
   const wasAppendTime = isLogAppendTime(header);
   // Only a broker gives that time: without the bit the records' own times show.
   if (wasAppendTime) stampTimestamps(batch, { isAppendTime: false, maxTimestampMs: header.maxTimestampMs });

@@ -6,7 +6,8 @@
 
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import { encodeBatch } from '../formats/batch.ts';
+import { encodeBatch, type NewRecord } from '../formats/batch.ts';
+import { clockHeader } from '../formats/clock-header.ts';
 import type { Gap, SetAside, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { DROP_REASON, type Drop, type Drops } from './drops.ts';
@@ -94,15 +95,19 @@ export function openGaps({ store, drops, partitions, ensureTopic, clock, trace, 
 
   async function append(found: (LogGap | undefined)[]): Promise<void> {
     const gaps = found.filter((each) => each !== undefined);
-    if (gaps.length > 0) await ensureTopic(GAPS_TOPIC).partitions[0]!.append(encodeBatch(gaps.map(recordOf)));
+    if (gaps.length === 0) return;
+    const batch = encodeBatch(gaps.map(recordOf));
+    await ensureTopic(GAPS_TOPIC).partitions[0]!.append(batch, false, clock.doubt?.boot);
   }
 
-  function recordOf(gap: LogGap): { timestampMs: number; key: Buffer; value: Buffer } {
+  function recordOf(gap: LogGap): NewRecord {
     const { topic, partition, firstOffset, lastOffset, records, reason, atMs } = gap;
     const key = Buffer.from(`${topic}/${partition}`);
     const at = new Date(atMs).toISOString();
     const value = Buffer.from(JSON.stringify({ topic, partition, firstOffset, lastOffset, records, reason, at }));
-    return { timestampMs: clock.wallMs(), key, value };
+    const timestampMs = clock.wallMs();
+    const headers = clock.doubt === undefined ? [] : [clockHeader(clock.doubt, timestampMs)];
+    return { timestampMs, key, value, headers };
   }
 
   return {

@@ -8,7 +8,9 @@ import { checkBatch, readBatchHeader, type BatchHeader } from '../formats/batch.
 import type { Marker } from '../formats/marker.ts';
 import type { Metric } from '../metrics.ts';
 import type { Store } from '../store/store.ts';
+import { believedTimes, type Times } from '../times/times.ts';
 import type { Trace } from '../trace.ts';
+import { timesOf } from './batch-times.ts';
 import { createCommits } from './commits.ts';
 import type { CleanupSettings } from './cleanup.ts';
 import type { Durability } from './durability.ts';
@@ -115,9 +117,10 @@ export interface Partition {
    * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, TRANSACTION_STATE, LOG_FULL, STORE_UNAVAILABLE: then nothing
    * was kept; RecordsRefused names the records for which. The batch belongs to the log from the call on (its base offset is stamped in place). `isRegistered`: the
    * coordinator knows that this partition belongs to the producer's transaction; a transactional batch without it is
-   * refused, as nobody would ever end what it begins.
+   * refused, as nobody would ever end what it begins. `boot`: headwater stamped it itself, and nobody knew the time (see
+   * Clock.doubt): its times are put right when they are known, which those of clients never are.
    */
-  append(batch: Buffer, isRegistered?: boolean): Promise<AppendResult>;
+  append(batch: Buffer, isRegistered?: boolean, boot?: number): Promise<AppendResult>;
 
   /**
    * Joins the marker of a transaction's end to the commit that is being gathered, behind all that was appended before.
@@ -265,6 +268,8 @@ export interface Log {
 export interface LogNeeds {
   store: Store;
   clock: Clock;
+  /** What time it is, and what is known of earlier boots. Default: the clock is believed. The log closes it. */
+  times?: Times;
   trace: Trace;
   /** commit.interval: one commit credit is earned in this time; 0 means that commits cost nothing. */
   commitIntervalMs: number;
@@ -290,7 +295,9 @@ const RETENTION_INTERVAL_MS = 30_000;
 
 /** Opens the log on a store that was just opened. Owns neither the store nor its closing. */
 export async function openLog(needs: LogNeeds): Promise<Log> {
-  const { store, clock } = needs;
+  const { store } = needs;
+  const times = needs.times ?? believedTimes(needs.clock, needs.trace);
+  const { clock } = times;
   const { tables } = store;
   const trace = needs.trace.room('log');
   const producers = createProducers();
@@ -309,7 +316,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   });
   const read = { bytes: 0 };
   const appended = { records: 0, bytes: 0, batches: 0 };
-  const shared: PartitionNeeds = { store, room, clock, commits, producers, tail, appended, read, onLost };
+  const shared: PartitionNeeds = { store, room, clock, times, commits, producers, tail, appended, read, onLost };
 
   let producerIds = { next: 0, end: 0 };
   let lostTail: string | undefined;
@@ -318,8 +325,9 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
 
   await store.recover({
     describe: (batch) => {
-      const { baseOffset, lastOffsetDelta, maxTimestampMs } = checkBatch(batch);
-      return { firstOffset: baseOffset, lastOffset: baseOffset + lastOffsetDelta, maxTimestampMs };
+      const header = checkBatch(batch);
+      const { baseOffset, lastOffsetDelta } = header;
+      return { firstOffset: baseOffset, lastOffset: baseOffset + lastOffsetDelta, ...timesOf(header) };
     },
     visit: (partition, batch) => {
       const header = readBatchHeader(batch);
@@ -334,6 +342,10 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   });
   await store.measure();
   room.look();
+  await times.load({
+    entries: (prefix) => store.marks(prefix),
+    set: (key, value) => void commits.mark(key, value),
+  });
   const clusterId = await loadClusterId(store);
   const drops = await loadDrops(tables, clock);
   const positions = await loadPositions(tables, numberOf, clock, trace);
@@ -375,6 +387,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     store,
     positions,
     clock,
+    times,
     trace,
     partitions: topics.partitions,
     room,
@@ -457,6 +470,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     async close() {
       // A card that refuses writes must not hold up the stop: what is not committed was not acknowledged.
       store.giveUp();
+      times.close();
       outlook.close();
       await retention.close();
       await commits.close();

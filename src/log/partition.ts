@@ -14,6 +14,8 @@ import {
 } from '../formats/batch.ts';
 import { COORDINATOR_EPOCH, type Marker } from '../formats/marker.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
+import type { Times } from '../times/times.ts';
+import { latestIn, ofBoot, timesOf, withTimes } from './batch-times.ts';
 import type { CommitItem, Commits } from './commits.ts';
 import type { Durability } from './durability.ts';
 import { admitBatch } from './client-batch.ts';
@@ -29,6 +31,7 @@ export interface PartitionNeeds {
   store: Store;
   room: Pick<Room, 'refusal' | 'isBeyond'>;
   clock: Clock;
+  times: Times;
   commits: Commits;
   producers: Producers;
   tail: Tail;
@@ -105,9 +108,11 @@ export class LogPartition implements Partition {
     this.#tellListeners();
   }
 
-  async append(given: Buffer, isRegistered = false): Promise<AppendResult> {
-    const nowMs = this.#needs.clock.wallMs();
-    const { batch, header } = admitBatch(given, this.topic.settings, { isRegistered, nowMs });
+  async append(given: Buffer, isRegistered = false, boot?: number): Promise<AppendResult> {
+    const { clock } = this.#needs;
+    const nowMs = clock.doubt === undefined ? clock.wallMs() : undefined;
+    const admitted = admitBatch(given, this.topic.settings, { isRegistered, nowMs });
+    const { batch, header } = boot === undefined ? admitted : ofBoot(admitted.batch, boot);
     const failure = this.#needs.store.failure();
     if (failure !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', `the card refuses writes: ${failure}`);
     const refusal = this.#needs.room.refusal();
@@ -158,13 +163,16 @@ export class LogPartition implements Partition {
     if (header.producerId >= 0) {
       this.#needs.producers.add(this.number, header, firstOffset, this.#needs.clock.monotonicMs());
     }
-    return { partition: this.number, firstOffset, lastOffset, maxTimestampMs: header.maxTimestampMs, value: batch };
+    return { partition: this.number, firstOffset, lastOffset, ...timesOf(header), value: batch };
   }
 
   #timed(batch: Buffer, header: BatchHeader): BatchHeader {
     if (this.topic.settings.timestampType === 'CreateTime' || isControl(header)) return header;
-    const maxTimestampMs = this.#needs.clock.wallMs();
+    const { clock } = this.#needs;
+    const maxTimestampMs = clock.wallMs();
     stampTimestamps(batch, { isAppendTime: true, maxTimestampMs });
+    // The number of a producer's batch stands where that of a boot would.
+    if (clock.doubt !== undefined && header.producerId < 0) return ofBoot(batch, clock.doubt.boot).header;
     return { ...header, maxTimestampMs };
   }
 
@@ -226,7 +234,7 @@ export class LogPartition implements Partition {
       batches = batches.filter((batch) => readBatchHeader(batch).baseOffset < end);
     }
     for (const batch of batches) read.bytes += batch.length;
-    return batches;
+    return withTimes(batches, this.#needs.times);
   }
 
   #checkReadable(offset: number): void {
@@ -247,7 +255,7 @@ export class LogPartition implements Partition {
     while (offset < this.highWatermark) {
       const range = await store.rangeAt(this.number, offset);
       if (range === undefined) return undefined;
-      if (range.maxTimestampMs >= timestampMs) {
+      if (latestIn(range, this.#needs.times) >= timestampMs) {
         const found = await this.#findTime(timestampMs, Math.max(offset, range.firstOffset), range.lastOffset);
         if (found !== undefined) return found;
       }

@@ -4,14 +4,15 @@
 
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
-import type { Range, Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
+import type { Times } from '../times/times.ts';
+import { latestIn } from './batch-times.ts';
 import { isDeleted } from './cleanup.ts';
 import type { TopicSettings } from './log.ts';
 import type { LogPartition } from './partition.ts';
 import type { PositionsRoom } from './positions.ts';
 import type { Room } from './room.ts';
-import { openRetentionClock } from './retention-clock.ts';
 
 export interface Retention {
   runSoon(): void;
@@ -24,6 +25,7 @@ export interface RetentionNeeds {
   store: Store;
   positions: PositionsRoom;
   clock: Clock;
+  times: Times;
   trace: Trace;
   partitions: ReadonlyMap<number, LogPartition>;
   room: Pick<Room, 'short' | 'refusal' | 'look'>;
@@ -37,18 +39,24 @@ const WATCH_MS = 1000;
 /** 2020: an earlier stamp comes from a clock that was never set, or is none. Of such records the age is not known. */
 const CLOCK_SET_MS = 1_577_836_800_000;
 
+export interface Moment {
+  /** What time it is for records that are kept as long as these; undefined: nobody knows. */
+  nowMs: number | undefined;
+  /** The latest that a record of the part can have come in; Infinity: nobody knows. */
+  latestMs: number;
+}
+
 /** True when a segment's part of a partition may go by the topic's own rules. `restBytes` is what would be left. */
-export function isExpired(range: Range, settings: TopicSettings, nowMs: number, restBytes: number): boolean {
+export function isExpired({ nowMs, latestMs }: Moment, settings: TopicSettings, restBytes: number): boolean {
   if (!isDeleted(settings)) return false;
   const { retentionMs, retentionBytes } = settings;
-  const isDated = range.maxTimestampMs >= CLOCK_SET_MS;
-  if (isDated && retentionMs >= 0 && range.maxTimestampMs < nowMs - retentionMs) return true;
+  const isDated = latestMs >= CLOCK_SET_MS && nowMs !== undefined;
+  if (isDated && retentionMs >= 0 && latestMs < nowMs - retentionMs) return true;
   return retentionBytes >= 0 && restBytes >= retentionBytes;
 }
 
 export function openRetention(needs: RetentionNeeds): Retention {
-  const { store, positions, room, clock, trace, partitions } = needs;
-  const age = openRetentionClock(clock);
+  const { store, positions, room, clock, times, trace, partitions } = needs;
   let running: Promise<void> | undefined;
   let isClosed = false;
   const timer = clock.every(needs.intervalMs, runSoon);
@@ -93,7 +101,6 @@ export function openRetention(needs: RetentionNeeds): Retention {
   }
 
   async function run(): Promise<void> {
-    age.look();
     for (const partition of partitions.values()) await expire(partition);
     for (const segment of store.sealed()) await removeIfDead(segment.id);
     await needs.free();
@@ -109,7 +116,8 @@ export function openRetention(needs: RetentionNeeds): Retention {
       const range = await store.rangeAt(partition.number, start);
       if (range === undefined || range.lastOffset >= pinned) break;
       restBytes -= partition.countedBytes(range);
-      if (!isExpired(range, settings, age.nowFor(settings.retentionMs), restBytes)) break;
+      const moment = { nowMs: times.nowFor(settings.retentionMs), latestMs: latestIn(range, times) };
+      if (!isExpired(moment, settings, restBytes)) break;
       start = range.lastOffset + 1;
     }
     await partition.moveStart(start);

@@ -35,7 +35,7 @@ export function createAccess({ name, tls, sasl }: AccessConfig, clock: Clock): A
         import('./tls-connect.ts'),
         import('./tls-words.ts'),
       ]);
-      explain = (error) => explainTls(error, `mirror.${name}.tls`, clock.wallMs());
+      explain = (error) => explainTls(error, `mirror.${name}.tls`, clock.systemMs?.() ?? clock.wallMs());
       return createTlsConnect(tls)(target, signal);
     };
   }

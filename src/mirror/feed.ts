@@ -33,6 +33,7 @@ export interface Feed {
    */
   fill(offset: number, signal: AbortSignal): Promise<boolean>;
   firstOffset(): number | undefined;
+  first(): BatchHeader | undefined;
   /** Cuts the piece that begins at `offset`. A number: nothing to send before that offset. Something must be held. */
   cut(offset: number, limits: CutLimits): Piece | number;
   /** Lets go of what lies before `offset`. */
@@ -50,7 +51,12 @@ interface Held {
 const READ_BYTES = 256 * 1024;
 const MERGE_SIZE_HINT = 16 * 1024;
 
-export function createFeed(partition: Partition, budget: Budget): Feed {
+/** `isHeldBack`: batches that are not to be sent yet. What comes behind one is not held either. */
+export function createFeed(
+  partition: Partition,
+  budget: Budget,
+  isHeldBack: (header: BatchHeader) => boolean = () => false,
+): Feed {
   let held: Held[] = [];
 
   /** Where data goes on behind those at the front that are none. */
@@ -99,13 +105,17 @@ export function createFeed(partition: Partition, budget: Budget): Feed {
       try {
         const batches = await partition.readStable(offset, READ_BYTES);
         held = batches.map((batch) => ({ batch, header: readBatchHeader(batch) }));
-        bytes = batches.reduce((sum, batch) => sum + batch.length, 0);
+        // The first one is the caller's to wait for: once it may go it is read again, as its times may be known by then.
+        const stop = held.findIndex(({ header }, index) => index > 0 && isHeldBack(header));
+        if (stop !== -1) held = held.slice(0, stop);
+        bytes = held.reduce((sum, { batch }) => sum + batch.length, 0);
       } finally {
         budget.adjust(bytes - READ_BYTES);
       }
       return held.length > 0;
     },
     firstOffset: () => held[0]?.header.baseOffset,
+    first: () => held[0]?.header,
     cut(offset, limits) {
       const [first] = held;
       assert(

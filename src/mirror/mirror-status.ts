@@ -29,6 +29,8 @@ export interface MirrorStatus {
   partitions: StreamStatus[];
 }
 
+const MOVING: ReadonlySet<StreamStatus['state']> = new Set(['streaming', 'settling', 'waiting', 'held']);
+
 export function stateOf(
   upstream: UpstreamState,
   partitions: readonly StreamStatus[],
@@ -39,7 +41,7 @@ export function stateOf(
   }
   if (!upstream.isUp) return { state: 'connecting' };
   const bad = partitions.find(({ state }) => state === 'refused' || state === 'stopped');
-  const isMoving = partitions.some(({ state }) => state === 'streaming' || state === 'settling' || state === 'waiting');
+  const isMoving = partitions.some(({ state }) => MOVING.has(state));
   if (bad !== undefined && !isMoving) {
     return { state: 'refused', reason: `${bad.topic}/${bad.partition}: ${bad.reason ?? ''}` };
   }

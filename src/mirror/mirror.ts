@@ -21,7 +21,7 @@ import { backlogOf, stateOf, type MirrorStatus } from './mirror-status.ts';
 import { isMirrored, upstreamName } from './names.ts';
 import { createProducerIds } from './producer-ids.ts';
 import { createSender } from './sender.ts';
-import { openStream, type Stream } from './stream.ts';
+import { openStream, type Hold, type Stream } from './stream.ts';
 import type { TlsConfig } from './tls-connect.ts';
 import { emptyTotals, type RecreatedPolicy } from './stream-status.ts';
 import { openTopology, type CreatePolicy } from './topology.ts';
@@ -62,6 +62,8 @@ export interface MirrorNeeds {
   requestTimeoutMs?: number;
   /** How long a copy of a batch may be under way, ms. Default 60 s; only tests have a reason for less. */
   quiesceMs?: number;
+  /** What was stamped while nobody knew the time is held back. Default: nothing is. */
+  hold?: Hold;
   /** How soon a partition that was refused tries again, ms. Default 60 s. */
   refusedRetryMs?: number;
 }
@@ -125,6 +127,7 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
     hardwareId: needs.hardwareId,
     quiesceMs: needs.quiesceMs ?? QUIESCE_MS,
     refusedRetryMs,
+    hold: needs.hold ?? { leftMs: () => 0, whenKnown: () => Promise.resolve() },
   };
   const streams = new Map<Partition, Stream>();
   const leaving = new Set<Promise<void>>();

@@ -62,7 +62,7 @@ export function openPeers(needs: PeersNeeds): Peers {
   const bootstrap = needs.bootstrap.map(parseTarget);
   const nodes = new Map<number, Target>();
   let turn = Math.floor(Math.random() * bootstrap.length);
-  let downSinceMs: number | undefined;
+  let downAtMs: number | undefined;
   let lastError: string | undefined;
   let isRefused = false;
 
@@ -122,8 +122,8 @@ export function openPeers(needs: PeersNeeds): Peers {
   }
 
   function onUp(peer: Peer): void {
-    if (downSinceMs !== undefined) trace.info('upstream is back', { broker: nameOf(peer.target) });
-    downSinceMs = undefined;
+    if (downAtMs !== undefined) trace.info('upstream is back', { broker: nameOf(peer.target) });
+    downAtMs = undefined;
     lastError = undefined;
     isRefused = false;
   }
@@ -136,9 +136,14 @@ export function openPeers(needs: PeersNeeds): Peers {
     if (isRefused && !wasRefused) trace.limited('upstream refuses the login', { why });
     if (isUp()) return;
     lastError = why;
-    if (downSinceMs !== undefined) return;
-    downSinceMs = clock.wallMs();
+    if (downAtMs !== undefined) return;
+    downAtMs = clock.monotonicMs();
     trace.warn('upstream is down', { why });
+  }
+
+  /** By the wall clock as it is at present: it may have been put right since. */
+  function downSinceMs(): number | undefined {
+    return downAtMs === undefined ? undefined : Math.round(clock.wallMs() - (clock.monotonicMs() - downAtMs));
   }
 
   function openConnections(): Connection[] {
@@ -176,7 +181,7 @@ export function openPeers(needs: PeersNeeds): Peers {
         peer.connection?.end('the broker has left the cluster');
       }
     },
-    state: () => ({ isUp: isUp(), downSinceMs, lastError, isRefused }),
+    state: () => ({ isUp: isUp(), downSinceMs: downSinceMs(), lastError, isRefused }),
     close() {
       closing.abort();
       for (const connection of openConnections()) connection.end('headwater closes');

@@ -3,7 +3,8 @@
 /** When the upstream's topic is not the one the position belongs to: stop, or go on from the position, or from the log's start. */
 export type RecreatedPolicy = 'stop' | 'continue' | 'restart';
 
-export type StreamState = 'idle' | 'streaming' | 'settling' | 'waiting' | 'refused' | 'stopped';
+/** `held`: what comes next was stamped while nobody knew the time, and waits for it. */
+export type StreamState = 'idle' | 'streaming' | 'settling' | 'waiting' | 'held' | 'refused' | 'stopped';
 
 /** Counted over all streams of a mirror. */
 export interface Totals {

@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
 import { LATEST_TIMESTAMP } from '../formats/kafka/02-list-offsets.ts';
 import { KafkaError, nameOfError } from '../formats/kafka/codes.ts';
-import { stampProducer } from '../formats/batch.ts';
+import { stampProducer, type BatchHeader } from '../formats/batch.ts';
 import type { Partition, Positions } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
 import { createBackoff } from './backoff.ts';
@@ -41,6 +41,15 @@ export interface StreamNeeds {
   hardwareId: string | undefined;
   quiesceMs: number;
   refusedRetryMs: number;
+  hold: Hold;
+}
+
+/** Batches that were stamped while nobody knows the time wait a while: it may become known. */
+export interface Hold {
+  /** For how many ms the batch is still to be held back. */
+  leftMs(header: BatchHeader): number;
+  /** Resolves when the time is known, or `signal` aborts. */
+  whenKnown(signal: AbortSignal): Promise<void>;
 }
 
 export interface Stream {
@@ -69,7 +78,7 @@ export function openStream(needs: StreamNeeds): Stream {
   const where = { topic: partition.topic.name, partition: partition.index };
   const stopping = new AbortController();
   const { signal } = stopping;
-  const feed = createFeed(partition, needs.budget);
+  const feed = createFeed(partition, needs.budget, (header) => needs.hold.leftMs(header) > 0);
   const backoff = createBackoff(BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
 
   let home: Home | undefined;
@@ -123,7 +132,7 @@ export function openStream(needs: StreamNeeds): Stream {
   }
 
   async function turn(): Promise<void> {
-    if (held === undefined && !(await fill())) return;
+    if (held === undefined && (!(await fill()) || (await isHeldBack()))) return;
     const route = await routed();
     if (route === undefined || !(await isAtHome(route))) return;
     if (!isSettled || (progress.doubt !== undefined && settledLeader !== route.leader)) {
@@ -157,6 +166,21 @@ export function openStream(needs: StreamNeeds): Stream {
     if (first <= progress.offset) return true;
     await skipTo(first);
     return false;
+  }
+
+  /** Whether what comes next is not to be sent yet; it has waited then. */
+  async function isHeldBack(): Promise<boolean> {
+    const first = feed.first();
+    const leftMs = first === undefined ? 0 : needs.hold.leftMs(first);
+    if (leftMs <= 0) return false;
+    // It is read again with its right times, if they become known.
+    feed.drop();
+    become('held', 'the clock is not set yet: records wait for their right times, clock.hold at most');
+    const over = new AbortController();
+    const isOver = AbortSignal.any([signal, over.signal]);
+    await Promise.race([needs.hold.whenKnown(isOver), clock.sleep(leftMs, isOver)]);
+    over.abort();
+    return true;
   }
 
   /** Where what is held begins: behind the position if records are gone. */

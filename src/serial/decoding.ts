@@ -124,7 +124,7 @@ function createDecoding(config: DecodingConfig, { portName, trace, take }: Frami
       value,
       headers,
       ...(key !== undefined && { key }),
-      timestampMs: timestampMs ?? record.timestampMs,
+      ...(timestampMs !== undefined && { timestampMs, isTimeGiven: true }),
     });
   }
 

@@ -163,6 +163,7 @@ export function openDevice(needs: DeviceNeeds): Device {
     if (record.key === undefined) record.key = name;
     record.topic ??= config.topic;
     record.headers = record.headers === undefined ? headers : joined(record.headers);
+    if (clock.doubt !== undefined) record.doubt = clock.doubt;
     return record as TakenRecord;
   }
 
@@ -173,9 +174,10 @@ export function openDevice(needs: DeviceNeeds): Device {
   }
 
   function accept(record: TakenRecord): Commit | undefined {
-    const { topic, key, value, headers, timestampMs, receipt } = record;
+    const { topic, key, value, headers, timestampMs, isTimeGiven = false, doubt, receipt } = record;
     try {
-      return intake.accept({ topic, key, value, headers, timestampMs, door: 'serial' }, receipt?.marks());
+      const taken = { topic, key, value, headers, timestampMs, isTimeGiven, doubt, door: 'serial' };
+      return intake.accept(taken, receipt?.marks());
     } catch (error) {
       if (!isHeadwaterError(error, 'RECORD_TOO_LARGE')) throw error;
       refused += 1;

@@ -14,7 +14,7 @@
 //   3. `openBridgeFraming(config, needs): Framing` in a file of its own, and a line in framings.ts that calls it;
 //   4. what it needs beyond FramingNeeds (commands from a topic, say) to SerialNeeds, handed through by device.ts.
 
-import type { Clock } from '../clock.ts';
+import type { Clock, ClockDoubt } from '../clock.ts';
 import type { FollowCommands } from '../commands/commands.ts';
 import type { RecordHeader } from '../formats/batch.ts';
 import type { Metric } from '../metrics.ts';
@@ -32,6 +32,10 @@ export interface FramedRecord {
   headers?: RecordHeader[];
   /** Wall clock, milliseconds since 1970. */
   timestampMs: number;
+  /** The timestamp is by another clock than this node's, see IntakeRecord. */
+  isTimeGiven?: boolean;
+  /** Clock.doubt when it was read. */
+  doubt?: ClockDoubt | undefined;
   /** The device's own name for what it measured, where it has several. */
   channel?: string;
   /** What the device's protocol owes for this record, if anything. */

@@ -6,7 +6,7 @@
 //
 // Hex of a fixed width sorts as the numbers do.
 
-import type { Range } from './segment.ts';
+import type { Range, UnsureTime } from './segment.ts';
 import type { Change, Tables } from './contract.ts';
 
 export interface SealedRow {
@@ -20,9 +20,20 @@ export interface SealedRow {
   next?: number;
 }
 
+/** The last two only where a boot's own time stamped some: the latest of those boots, and its largest timestamp. */
+type RangeTuple = [
+  partition: number,
+  firstOffset: number,
+  lastOffset: number,
+  bytes: number,
+  batches: number,
+  maxTimestampMs: number,
+  boot?: number,
+  bootTimestampMs?: number,
+];
+
 interface SegmentRow extends SealedRow {
-  /** [partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs] */
-  ranges: [number, number, number, number, number, number][];
+  ranges: RangeTuple[];
 }
 
 interface RangeRow {
@@ -31,6 +42,7 @@ interface RangeRow {
   bytes: number;
   batches: number;
   maxTimestampMs: number;
+  unsure?: UnsureTime;
 }
 
 export interface LocatedRange extends Range {
@@ -82,16 +94,7 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   async function rangesIn(id: number): Promise<Range[]> {
     const value = await tables.get(segmentKey(id));
     if (value === undefined) return [];
-    return parse<SegmentRow>(value).ranges.map(
-      ([partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs]) => ({
-        partition,
-        firstOffset,
-        lastOffset,
-        bytes,
-        batches,
-        maxTimestampMs,
-      }),
-    );
+    return parse<SegmentRow>(value).ranges.map(rangeOf);
   }
 
   async function removal(id: number): Promise<Change[]> {
@@ -116,7 +119,7 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
     async add(segment, ranges) {
       const row: SegmentRow = {
         ...segment,
-        ranges: ranges.map((r) => [r.partition, r.firstOffset, r.lastOffset, r.bytes, r.batches, r.maxTimestampMs]),
+        ranges: ranges.map(tupleOf),
       };
       const changes = await removal(segment.id);
       changes.push([segmentKey(segment.id), encode(row)]);
@@ -167,8 +170,30 @@ function hex(value: number, digits: number): string {
   return value.toString(16).padStart(digits, '0');
 }
 
-function encodeRange(segment: number, { firstOffset, bytes, batches, maxTimestampMs }: Range): Buffer {
-  return encode({ segment, firstOffset, bytes, batches, maxTimestampMs });
+function tupleOf(range: Range): RangeTuple {
+  const { partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs, unsure } = range;
+  const known: RangeTuple = [partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs];
+  if (unsure !== undefined) known.push(unsure.boot, unsure.maxTimestampMs);
+  return known;
+}
+
+function rangeOf([
+  partition,
+  firstOffset,
+  lastOffset,
+  bytes,
+  batches,
+  maxTimestampMs,
+  boot,
+  bootMs,
+]: RangeTuple): Range {
+  const range: Range = { partition, firstOffset, lastOffset, bytes, batches, maxTimestampMs };
+  if (boot !== undefined && bootMs !== undefined) range.unsure = { boot, maxTimestampMs: bootMs };
+  return range;
+}
+
+function encodeRange(segment: number, { firstOffset, bytes, batches, maxTimestampMs, unsure }: Range): Buffer {
+  return encode({ segment, firstOffset, bytes, batches, maxTimestampMs, ...(unsure !== undefined && { unsure }) });
 }
 
 function encode(row: SegmentRow | RangeRow): Buffer {

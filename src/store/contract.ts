@@ -7,7 +7,7 @@ import type { Space } from './disk-room.ts';
 import type { Gap } from './gaps.ts';
 import type { SetAside } from './quarantine.ts';
 import type { ScrubStatus } from './scrub.ts';
-import type { Describe, Range } from './segment.ts';
+import type { Describe, Range, UnsureTime } from './segment.ts';
 
 /** One encoded batch on its way to the card. `value` belongs to the store until `write` settles. */
 export interface BatchWrite {
@@ -15,8 +15,9 @@ export interface BatchWrite {
   partition: number;
   firstOffset: number;
   lastOffset: number;
-  /** Largest record timestamp in the batch, ms. */
+  /** Largest record timestamp in the batch, ms; -1 where it is in `unsure`. */
   maxTimestampMs: number;
+  unsure?: UnsureTime;
   value: Buffer;
 }
 

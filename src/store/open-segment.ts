@@ -2,7 +2,7 @@
 // still in memory. After a crash it is rebuilt from the segment's batches.
 
 import { isHeadwaterError } from '../errors.ts';
-import type { Describe, Described, Range, Segment } from './segment.ts';
+import type { Describe, Described, Range, Segment, UnsureTime } from './segment.ts';
 import type { BatchWrite, RecoverHooks } from './contract.ts';
 
 const BATCH_OVERHEAD_BYTES = 56;
@@ -85,19 +85,27 @@ function describedAs(lastOffset: number, value: Buffer, describe: Describe): Des
 export function account(open: OpenSegment, batches: BatchWrite[]): void {
   open.hasMarks = true;
   if (batches.length > 0) open.markBytes = 0;
-  for (const { partition, firstOffset, lastOffset, maxTimestampMs, value } of batches) {
+  for (const { partition, firstOffset, lastOffset, maxTimestampMs, unsure, value } of batches) {
     const bytes = value.length;
     open.fillBytes += bytes + BATCH_OVERHEAD_BYTES;
     open.bytes += bytes;
     open.batches += 1;
     const range = open.ranges.get(partition);
     if (range === undefined) {
-      open.ranges.set(partition, { partition, firstOffset, lastOffset, bytes, batches: 1, maxTimestampMs });
+      const times = unsure === undefined ? { maxTimestampMs } : { maxTimestampMs, unsure };
+      open.ranges.set(partition, { partition, firstOffset, lastOffset, bytes, batches: 1, ...times });
       continue;
     }
     range.lastOffset = lastOffset;
     range.bytes += bytes;
     range.batches += 1;
     range.maxTimestampMs = Math.max(range.maxTimestampMs, maxTimestampMs);
+    if (unsure !== undefined) range.unsure = laterOf(range.unsure, unsure);
   }
+}
+
+/** Boots follow one another: what a later one stamped came later, whatever its time says. */
+function laterOf(known: UnsureTime | undefined, added: UnsureTime): UnsureTime {
+  if (known === undefined || added.boot > known.boot) return added;
+  return added.boot === known.boot && added.maxTimestampMs > known.maxTimestampMs ? added : known;
 }

@@ -17,6 +17,12 @@ import {
   MARKS_START,
 } from './keys.ts';
 
+/** The latest batch whose times are those of a boot, as the log counts boots. */
+export interface UnsureTime {
+  boot: number;
+  maxTimestampMs: number;
+}
+
 /** What a segment holds of one partition. */
 export interface Range {
   partition: number;
@@ -24,7 +30,9 @@ export interface Range {
   lastOffset: number;
   bytes: number;
   batches: number;
+  /** Of the batches whose times are known; -1 without any. */
   maxTimestampMs: number;
+  unsure?: UnsureTime;
 }
 
 /** What the store must know of a batch. */
@@ -32,6 +40,7 @@ export interface Described {
   firstOffset: number;
   lastOffset: number;
   maxTimestampMs: number;
+  unsure?: UnsureTime;
 }
 
 /** How a batch's own bytes tell it. Throws a HeadwaterError when they are not what was written. */

@@ -44,6 +44,18 @@ export const STATUS: Status = {
     losses: { gaps: 0, records: 0, forgotten: 0, quarantineBytes: 0 },
     scrubbed: { segments: 0, bytes: 0, damaged: 0 },
   },
+  clock: {
+    state: 'synchronised',
+    why: 'systemd-timesyncd keeps it',
+    sinceSeconds: 60,
+    timeMs: Date.UTC(2026, 5, 1, 12),
+    systemMs: Date.UTC(2026, 5, 1, 12),
+    bootId: '5f1d',
+    unsureRecords: 0,
+    boots: 0,
+    unknownBoots: 0,
+    jumps: 0,
+  },
   wear: {
     commit: { intervalMs: 100, bytesPerDayMax: 14_688_000_000, yearsMin: 2.98 },
     card: { profile: 'sd', bytes: 32e9, enduranceBytes: 16e12, device: 'mmcblk0' },

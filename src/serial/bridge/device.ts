@@ -183,19 +183,21 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
     clockMap = withAnswer(clockMap, uptimeMs, sentAtMs, nowMs);
     const boot = session.connection?.hello.boot ?? 0;
     const zero = moment(clockMap, 0, nowMs);
-    if (boot === 0 || zero === undefined) return;
+    // What is kept of a boot is kept over restarts: a time that nobody knows is not worth it.
+    if (boot === 0 || zero === undefined || clock.doubt !== undefined) return;
     const wallAtZeroMs = clock.wallMs() - (nowMs - zero.atMs);
     const others = boots.filter((other) => other.boot !== boot);
     boots = [...others.slice(1 - BOOTS_MAX), { boot, wallAtZeroMs, errorMs: zero.errorMs }];
   }
 
   /** Wall time of a record and the error of it; its arrival where nothing better is known. */
-  function timeOf(record: BridgeRecord): { timestampMs: number; errorMs: number | undefined } {
+  function timeOf(record: BridgeRecord): RecordTime {
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
     if (record.boot !== undefined) {
       const known = boots.find(({ boot }) => boot === record.boot);
       if (known === undefined) return { timestampMs: wallMs, errorMs: undefined };
-      return { timestampMs: Math.round(known.wallAtZeroMs + record.timeMs), errorMs: known.errorMs };
+      const timestampMs = Math.round(known.wallAtZeroMs + record.timeMs);
+      return { timestampMs, errorMs: known.errorMs, isTimeGiven: clock.doubt !== undefined };
     }
     const at = moment(clockMap, record.timeMs, nowMs);
     if (at === undefined) return { timestampMs: wallMs, errorMs: undefined };
@@ -205,9 +207,9 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
 
   function takeRecord(memory: Memory, channel: string, record: BridgeRecord): void {
     counts.records += 1;
-    const { timestampMs, errorMs } = timeOf(record);
+    const { errorMs, ...time } = timeOf(record);
     const headers = headersOf(channel, errorMs === undefined ? 'unknown' : String(Math.ceil(errorMs)));
-    hand({ value: record.payload, key: keyOf(channel), headers, timestampMs, channel }, memory);
+    hand({ value: record.payload, key: keyOf(channel), headers, ...time, channel }, memory);
   }
 
   /** The same array for records with the same headers, of which there are many: what waits for a commit stays small. */
@@ -349,6 +351,13 @@ export function openBridgeDevice(needs: BridgeDeviceNeeds): BridgeDevice {
   };
 }
 
+interface RecordTime {
+  timestampMs: number;
+  errorMs: number | undefined;
+  /** It was known before nobody knew the time. */
+  isTimeGiven?: boolean;
+}
+
 /** The device's memory as of a record. One for each record that waits for its commit: no more than it needs. */
 class UpTo implements Receipt {
   readonly #memory: Memory;
@@ -373,5 +382,6 @@ class UpTo implements Receipt {
 /** What the host says of its own clock. */
 export function wallTime(clock: Clock): { wallMs: number; errorMs: number } {
   const wallMs = Math.max(0, clock.wallMs());
-  return { wallMs, errorMs: wallMs < PLAUSIBLE_MS ? CLOCK_UNKNOWN : CLOCK_SET_ERROR_MS };
+  const isUnknown = clock.doubt !== undefined || wallMs < PLAUSIBLE_MS;
+  return { wallMs, errorMs: isUnknown ? CLOCK_UNKNOWN : CLOCK_SET_ERROR_MS };
 }

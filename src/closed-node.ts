@@ -33,7 +33,7 @@ export interface ClosedNodeNeeds {
   isWritten: boolean;
 }
 
-/** The longest that a timer can be set to: retention does not run. */
+/** The longest that a timer can be set to: retention and the cleaner do not run. */
 const NEVER_MS = 2 ** 31 - 1;
 
 /** A tool that waits has one commit after the other: none of them has to wait for credit. */
@@ -69,6 +69,7 @@ export async function openClosedNode(needs: ClosedNodeNeeds): Promise<ClosedNode
     budgetBytes: needs.isWritten ? config.data.budgetBytes : Number.MAX_SAFE_INTEGER,
     ...AT_ONCE,
     retentionIntervalMs: NEVER_MS,
+    cleaningIntervalMs: NEVER_MS,
     tellsGaps: false,
   });
   rooms.defer(() => log.close());

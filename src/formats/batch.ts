@@ -31,15 +31,17 @@ export const BATCH_HEADER_BYTES = 61;
 const LENGTH_OVERHEAD = 12;
 
 const CRC_AT = 17;
-const ATTRIBUTES_AT = 21;
+export const ATTRIBUTES_AT = 21;
+export const LAST_OFFSET_DELTA_AT = 23;
 
 const COMPRESSION_MASK = 0x07;
 const LOG_APPEND_TIME = 0x08;
-const TRANSACTIONAL = 0x10;
+export const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
+export const DELETE_HORIZON = 0x40;
 const UNSURE_TIME = 0x4000;
 /** What is this node's own business. */
-const NOT_SENT = TRANSACTIONAL | LOG_APPEND_TIME | UNSURE_TIME;
+const NOT_SENT = TRANSACTIONAL | LOG_APPEND_TIME | UNSURE_TIME | DELETE_HORIZON;
 
 // `auto` leaves records below this as they are: zstd costs more than it saves there.
 const AUTO_COMPRESSION_BYTES_MIN = 1024;
@@ -130,6 +132,16 @@ export function unsureBootIn(batch: Buffer): number | undefined {
   return (batch[ATTRIBUTES_AT]! & (UNSURE_TIME >> 8)) === 0 ? undefined : batch.readInt32BE(53);
 }
 
+/** True when there is a record for each offset. */
+export function isDense({ recordCount, lastOffsetDelta }: BatchHeader): boolean {
+  return recordCount === lastOffsetDelta + 1;
+}
+
+/** When the tombstones of a batch may go, if a compaction has set it. */
+export function deleteHorizonOf({ attributes, baseTimestampMs }: BatchHeader): number | undefined {
+  return (attributes & DELETE_HORIZON) === 0 ? undefined : baseTimestampMs;
+}
+
 /** True when the batch's maxTimestamp, given by a broker, is the time of all its records. */
 export function isLogAppendTime(header: BatchHeader): boolean {
   return (header.attributes & LOG_APPEND_TIME) !== 0;
@@ -154,20 +166,20 @@ export function batchBytes(bytes: Buffer, position = 0): number {
  */
 export function checkBatch(batch: Buffer): BatchHeader {
   const header = checkStoredBatch(batch);
-  if (header.lastOffsetDelta + 1 !== header.recordCount) throw unequal(header);
+  if (!isDense(header)) throw unequal(header);
   return header;
 }
 
 /**
  * As checkBatch, for a batch that is stored somewhere: a compaction may have taken records out of it, so that it has
- * fewer records than offsets.
+ * fewer records than offsets, or none.
  */
 export function checkStoredBatch(batch: Buffer): BatchHeader {
   const header = readBatchHeader(batch);
   const size = batchBytes(batch);
   if (size > batch.length) throw cut(size, batch.length);
   if (size < batch.length) throw corrupt(`record batch of ${size} bytes is followed by ${batch.length - size} more`);
-  if (header.recordCount < 1 || header.lastOffsetDelta + 1 < header.recordCount) throw unequal(header);
+  if (header.recordCount < 0 || header.lastOffsetDelta + 1 < Math.max(1, header.recordCount)) throw unequal(header);
   compressionOf(header);
   const crc = crc32c(batch.subarray(ATTRIBUTES_AT));
   if (crc !== header.crc) throw corrupt(`record batch with CRC ${header.crc}, its bytes give ${crc}`);
@@ -223,7 +235,7 @@ export function decodeRecords(batch: Buffer, bytesMax = DECODED_BYTES_MAX): LogR
 }
 
 /** A reader over the decompressed records of a batch, with a plausible count of them. */
-function recordReader(batch: Buffer, header: BatchHeader, bytesMax: number): ByteReader {
+export function recordReader(batch: Buffer, header: BatchHeader, bytesMax = DECODED_BYTES_MAX): ByteReader {
   const end = header.batchLength + LENGTH_OVERHEAD;
   if (end < BATCH_HEADER_BYTES) throw corrupt(`record batch of ${end} bytes`);
   if (end > batch.length) throw cut(end, batch.length);
@@ -293,7 +305,7 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
 type WrittenHeader = Omit<BatchHeader, 'batchLength' | 'magic' | 'crc'>;
 
 /** Compresses the records that follow the reserved header in `writer`, and fills the header in. */
-function finishBatch(writer: ByteWriter, wanted: WrittenCompression | 'auto', header: WrittenHeader): Buffer {
+export function finishBatch(writer: ByteWriter, wanted: WrittenCompression | 'auto', header: WrittenHeader): Buffer {
   const { compression, records } = compressRecords(writer.view(BATCH_HEADER_BYTES), wanted);
   let batch: Buffer;
   if (compression === 'none') {
@@ -327,7 +339,7 @@ function writeBatchHeader(batch: Buffer, header: WrittenHeader): void {
   batch.writeInt32BE(header.partitionLeaderEpoch, 12);
   batch[16] = 2;
   batch.writeInt16BE(header.attributes, ATTRIBUTES_AT);
-  batch.writeInt32BE(header.lastOffsetDelta, 23);
+  batch.writeInt32BE(header.lastOffsetDelta, LAST_OFFSET_DELTA_AT);
   writeInt64(batch, 27, header.baseTimestampMs);
   writeInt64(batch, 35, header.maxTimestampMs);
   writeProducer(batch, header);
@@ -347,7 +359,8 @@ function writeInt64(batch: Buffer, at: number, value: number): void {
   batch.writeUInt32BE(value >>> 0, at + 4);
 }
 
-function writeCrc(batch: Buffer): void {
+/** After any change from byte 21 on. */
+export function writeCrc(batch: Buffer): void {
   batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT);
 }
 
@@ -389,7 +402,8 @@ function clearMark(batch: Buffer): void {
 
 /**
  * A copy of a checked batch as an idempotent producer sends it to an upstream: base offset 0, leader epoch -1, the
- * producer's numbers, neither transactional nor LogAppendTime nor marked as of a boot, new CRC. The records stay compressed as they are.
+ * producer's numbers, neither transactional nor LogAppendTime, neither marked as of a boot nor with a delete horizon, new
+ * CRC. The records stay compressed as they are.
  */
 export function stampProducer(batch: Buffer, stamp: ProducerStamp): Buffer {
   const copy = Buffer.allocUnsafe(batch.length);
@@ -462,7 +476,8 @@ function sequenceBehind(header: BatchHeader, records: number): number {
   return (header.baseSequence + records) % SEQUENCE_COUNT;
 }
 
-function writtenCompressionOf(header: BatchHeader): WrittenCompression {
+/** As it is compressed; snappy and lz4 become zstd. */
+export function writtenCompressionOf(header: BatchHeader): WrittenCompression {
   const compression = compressionOf(header);
   return compression === 'none' || compression === 'gzip' ? compression : 'zstd';
 }

@@ -45,6 +45,13 @@ export function metricsOf(status: LogStatus): Metric[] {
     gauge('log_gap_records', 'Offsets in these ranges.', status.losses.records),
     counter('log_scrubbed_bytes_total', 'Bytes read through slowly to find damage.', status.scrubbed.bytes),
     counter('log_scrub_damaged_segments_total', 'Segments found damaged by that.', status.scrubbed.damaged),
+    counter(
+      'log_cleaned_segments_total',
+      'Sealed segments of which the rest was written anew.',
+      status.cleaned.segments,
+    ),
+    counter('log_cleaned_freed_bytes_total', 'Bytes on the card that came free by it.', status.cleaned.freedBytes),
+    counter('log_cleaned_written_bytes_total', 'Bytes of batches written again for it.', status.cleaned.writtenBytes),
     gauge('log_quarantine_bytes', 'Bytes of damaged folders that were set aside.', status.losses.quarantineBytes),
     gauge('log_topics', 'Topics.', status.topics),
     gauge('log_partitions', 'Partitions.', status.partitions),

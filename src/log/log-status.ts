@@ -1,6 +1,7 @@
 // What the log says of itself.
 
 import type { Store } from '../store/store.ts';
+import type { Cleaner, CleaningStatus } from './cleaner.ts';
 import type { Commits } from './commits.ts';
 import type { Drops } from './drops.ts';
 import type { Freeing } from './freeing.ts';
@@ -50,6 +51,8 @@ export interface LogStatus {
   transactions: { open: number; aborted: number };
   /** Read through slowly since the start, to find damage. */
   scrubbed: { segments: number; bytes: number; damaged: number };
+  /** What was cleaned since the start, see cleaner.ts. */
+  cleaned: CleaningStatus;
 }
 
 export interface LogStatusNeeds {
@@ -61,6 +64,7 @@ export interface LogStatusNeeds {
   freeing: Freeing;
   drops: Drops;
   gaps: GapsRoom | undefined;
+  cleaner: Cleaner;
   budgetBytes: number;
   appended: LogStatus['appended'];
   read: LogStatus['read'];
@@ -98,6 +102,7 @@ export function logStatusOf(needs: LogStatusNeeds): LogStatus {
     losses: summaryOf(gaps?.losses() ?? { gaps: [], forgotten: 0, quarantine: [] }),
     transactions: countIn(topics.partitions.values()),
     scrubbed: store.scrubbed(),
+    cleaned: needs.cleaner.status(),
   };
 }
 

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { HeadwaterError } from '../errors.ts';
-import { checkBatch, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
+import { checkStoredBatch, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
 import type { Marker } from '../formats/marker.ts';
 import type { Metric } from '../metrics.ts';
 import type { Store } from '../store/store.ts';
@@ -12,6 +12,7 @@ import { believedTimes, type Times } from '../times/times.ts';
 import type { Trace } from '../trace.ts';
 import { timesOf } from './batch-times.ts';
 import { createCommits } from './commits.ts';
+import { openCleaner } from './cleaner.ts';
 import type { CleanupSettings } from './cleanup.ts';
 import type { Durability } from './durability.ts';
 import { loadDrops } from './drops.ts';
@@ -24,6 +25,7 @@ import { openOutlook } from './outlook.ts';
 import { proveAlive } from './probe.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
 import { loadPositions } from './positions.ts';
+import { createProducerIds } from './producer-ids.ts';
 import { createProducers } from './producers.ts';
 import { openRetention, type Retention } from './retention.ts';
 import { createRoom } from './room.ts';
@@ -285,13 +287,15 @@ export interface LogNeeds {
   budgetBytes: number;
   /** How often retention looks. Default 30 s. */
   retentionIntervalMs?: number;
+  /** How often the cleaner looks. Default 5 s. */
+  cleaningIntervalMs?: number;
   /** False for a folder that is only looked at: what is lost is not told in a topic of it. Default true. */
   tellsGaps?: boolean;
 }
 
-const PRODUCER_IDS_RESERVED = 1000;
 const RELAXED_MS = 5000;
 const RETENTION_INTERVAL_MS = 30_000;
+const CLEANING_INTERVAL_MS = 5000;
 
 /** Opens the log on a store that was just opened. Owns neither the store nor its closing. */
 export async function openLog(needs: LogNeeds): Promise<Log> {
@@ -318,14 +322,13 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   const appended = { records: 0, bytes: 0, batches: 0 };
   const shared: PartitionNeeds = { store, room, clock, times, commits, producers, tail, appended, read, onLost };
 
-  let producerIds = { next: 0, end: 0 };
   let lostTail: string | undefined;
   let gaps: GapsRoom | undefined;
   let retention: Retention | undefined;
 
   await store.recover({
     describe: (batch) => {
-      const header = checkBatch(batch);
+      const header = checkStoredBatch(batch);
       const { baseOffset, lastOffsetDelta } = header;
       return { firstOffset: baseOffset, lastOffset: baseOffset + lastOffsetDelta, ...timesOf(header) };
     },
@@ -402,6 +405,16 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       gaps.tellSoon();
     },
   });
+  const cleaner = openCleaner({
+    store,
+    positions,
+    clock,
+    trace,
+    partitions: topics.partitions,
+    nowFor: times.nowFor,
+    inTurn: retention.inTurn,
+    intervalMs: needs.cleaningIntervalMs ?? CLEANING_INTERVAL_MS,
+  });
 
   function forgetMarks(keys: readonly string[]): void {
     // A log that closes meanwhile finds them at the next start.
@@ -422,21 +435,18 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     });
   }
 
-  async function newProducerId(): Promise<number> {
-    if (producerIds.next === producerIds.end) {
-      const start = Number((await tables.get('meta/producer-ids'))?.toString() ?? 1000);
-      // Reserved before any is given: an id is never given twice, whatever happens in between.
-      await tables.write([['meta/producer-ids', Buffer.from(String(start + PRODUCER_IDS_RESERVED))]]);
-      producerIds = { next: start, end: start + PRODUCER_IDS_RESERVED };
-    }
-    const id = producerIds.next;
-    producerIds.next += 1;
-    return id;
-  }
-
-  let reserving: Promise<unknown> = Promise.resolve();
-
-  const statusNeeds = { topics, commits, store, room, outlook, freeing, drops, gaps, budgetBytes: needs.budgetBytes };
+  const statusNeeds = {
+    topics,
+    commits,
+    store,
+    room,
+    outlook,
+    freeing,
+    drops,
+    gaps,
+    cleaner,
+    budgetBytes: needs.budgetBytes,
+  };
   const status = (): LogStatus => logStatusOf({ ...statusNeeds, appended, read });
 
   return {
@@ -451,12 +461,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     onTopics: topics.onChange,
     mark: (key, value, durability) => commits.mark(key, value, durability),
     marks: (prefix) => store.marks(prefix),
-    newProducerId() {
-      // One at a time, so that two callers can't reserve the same block.
-      const given = reserving.then(newProducerId);
-      reserving = given.catch(() => undefined);
-      return given;
-    },
+    newProducerId: createProducerIds(tables),
     openTransactions: () => openIn(topics.partitions, producers),
     positions,
     isFull: commits.isFull,
@@ -472,6 +477,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
       store.giveUp();
       times.close();
       outlook.close();
+      await cleaner.close();
       await retention.close();
       await commits.close();
       await gaps.close();

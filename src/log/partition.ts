@@ -55,6 +55,8 @@ export class LogPartition implements Partition {
   readonly index: number;
   readonly number: number;
   logStart = 0;
+  /** The log start as it is on the card. */
+  keptStart = 0;
   highWatermark = 0;
   resumeOffset = 0;
   bytes = 0;
@@ -82,6 +84,7 @@ export class LogPartition implements Partition {
   /** At the start: nothing below `logStart` can be read, and offsets go on from there at least. */
   place(logStart: number): void {
     this.logStart = logStart;
+    this.keptStart = logStart;
     this.#endAt(Math.max(this.highWatermark, logStart));
   }
 
@@ -208,7 +211,8 @@ export class LogPartition implements Partition {
   }
 
   isData(header: BatchHeader): boolean {
-    if (isControl(header)) return false;
+    // Where compaction has taken all records away an empty batch is left.
+    if (isControl(header) || header.recordCount === 0) return false;
     return !isTransactional(header) || !this.stability.isAborted(header.producerId, header.baseOffset);
   }
 
@@ -322,6 +326,7 @@ export class LogPartition implements Partition {
     let offset = this.logStart;
     this.logStart = target;
     await store.tables.write([[startKey(this.number), Buffer.from(String(target))]]);
+    this.keptStart = Math.max(this.keptStart, target);
     while (offset < target) {
       const range = await store.rangeAt(this.number, offset);
       if (range === undefined || range.lastOffset >= target) return;
@@ -334,6 +339,16 @@ export class LogPartition implements Partition {
   /** What `bytes` counts of a segment's part of this partition. */
   countedBytes({ segment, bytes }: LocatedRange): number {
     return this.#passed.segment === segment ? bytes - this.#passed.bytes : bytes;
+  }
+
+  /** Cleaning has put `after` in the place of some parts of this partition. Returns by how much `bytes` went down. */
+  recount(before: readonly LocatedRange[], after: Range | undefined): number {
+    const isCounted = ({ lastOffset }: Range): boolean => lastOffset >= this.logStart;
+    let freedBytes = after !== undefined && isCounted(after) ? -after.bytes : 0;
+    for (const range of before) if (isCounted(range)) freedBytes += this.countedBytes(range);
+    if (before.some(({ segment }) => segment === this.#passed.segment)) this.#passed = { segment: -1, bytes: 0 };
+    this.bytes = Math.max(0, this.bytes - freedBytes);
+    return freedBytes;
   }
 
   producers(): ProducerState[] {

@@ -16,6 +16,8 @@ export interface PositionsRoom extends Positions {
   lowestPinned(partition: number): number | undefined;
   /** Counts up when an owner has come further. */
   moves(): number;
+  /** On return all positions are on the card, as they were at the call at least. */
+  keep(): Promise<void>;
   /** Removes all positions of a partition that is gone. */
   forget(partition: number): Promise<void>;
   close(): Promise<void>;
@@ -93,6 +95,7 @@ export async function loadPositions(
       }
       await flush();
     },
+    keep: flush,
     close: flush,
   };
 }

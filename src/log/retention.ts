@@ -18,6 +18,8 @@ export interface Retention {
   runSoon(): void;
   /** Makes room soon, if it has become short since the last call. */
   watchRoom(): void;
+  /** Runs work while no segment is removed. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -58,6 +60,7 @@ export function isExpired({ nowMs, latestMs }: Moment, settings: TopicSettings, 
 export function openRetention(needs: RetentionNeeds): Retention {
   const { store, positions, room, clock, times, trace, partitions } = needs;
   let running: Promise<void> | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   const timer = clock.every(needs.intervalMs, runSoon);
   const watching = clock.every(WATCH_MS, watchClosely);
@@ -93,11 +96,17 @@ export function openRetention(needs: RetentionNeeds): Retention {
 
   function begin(work: () => Promise<void>): void {
     if (isClosed) return;
-    running ??= work()
+    running ??= inTurn(work)
       .catch((error: unknown) => trace.error('retention stopped early', { reason: messageOf(error) }))
       .finally(() => {
         running = undefined;
       });
+  }
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    return done;
   }
 
   async function run(): Promise<void> {
@@ -134,6 +143,7 @@ export function openRetention(needs: RetentionNeeds): Retention {
   return {
     runSoon,
     watchRoom,
+    inTurn,
     async close() {
       isClosed = true;
       timer.cancel();

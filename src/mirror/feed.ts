@@ -1,11 +1,12 @@
 // What one partition has read of the log and not yet settled upstream: a few batches, within the mirror's budget. Cuts
 // the next piece to send out of them: one batch as it is stored, a part of it, or several small ones as one, because the
 // protocol takes one batch a partition and a round trip, and a batch has to be worth its round trip. What goes upstream is
-// committed: it ends where the oldest open transaction begins, and leaves out markers and what was aborted.
+// committed: it ends where the oldest open transaction begins, and leaves out markers and what was aborted. Where compaction
+// has taken records out, a piece has a record for each of its own offsets all the same: a broker takes no other.
 
 import assert from 'node:assert';
 import { isHeadwaterError } from '../errors.ts';
-import { BatchBuilder, decodeRecords, readBatchHeader, sliceRecords } from '../formats/batch.ts';
+import { BatchBuilder, decodeRecords, encodeBatch, isDense, readBatchHeader, sliceRecords } from '../formats/batch.ts';
 import type { BatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
 import type { Budget } from './budget.ts';
@@ -14,6 +15,8 @@ export interface Piece {
   /** Not stamped yet; may be the log's own buffer: never change it. */
   batch: Buffer;
   firstOffset: number;
+  /** Where the next piece begins: behind the last record, and what compaction has left of others. */
+  nextOffset: number;
   count: number;
   /** Stored bytes of the log's batches that it was cut from. */
   sourceBytes: number;
@@ -123,12 +126,10 @@ export function createFeed(
         'it is held',
       );
       if (!partition.isData(first.header)) return endOfSkipped(held);
-      const end = Math.min(nextOffset(first.header), offset + limits.recordsMax);
-      if (first.header.baseOffset === offset && end === nextOffset(first.header)) {
+      if (first.header.baseOffset === offset && first.header.recordCount <= limits.recordsMax) {
         return merge(adjacent(limits));
       }
-      const batch = sliceRecords(first.batch, offset, end);
-      return { batch, firstOffset: offset, count: end - offset, sourceBytes: first.batch.length };
+      return isDense(first.header) ? slice(first, offset, limits) : pick(first, offset, limits);
     },
     drop() {
       settle(Infinity);
@@ -141,12 +142,35 @@ function nextOffset(header: BatchHeader): number {
   return header.baseOffset + header.lastOffsetDelta + 1;
 }
 
+function slice({ batch, header }: Held, offset: number, { recordsMax }: CutLimits): Piece {
+  const end = Math.min(nextOffset(header), offset + recordsMax);
+  const part = sliceRecords(batch, offset, end);
+  return { batch: part, firstOffset: offset, nextOffset: end, count: end - offset, sourceBytes: batch.length };
+}
+
+/** A part of a batch that has lost records. */
+function pick({ batch, header }: Held, offset: number, { recordsMax }: CutLimits): Piece | number {
+  const left = decodeRecords(batch).filter((record) => record.offset >= offset);
+  if (left.length === 0) return nextOffset(header);
+  const taken = left.slice(0, recordsMax);
+  const next = taken.length === left.length ? nextOffset(header) : taken.at(-1)!.offset + 1;
+  return {
+    batch: encodeBatch(taken, { compression: 'auto' }),
+    firstOffset: offset,
+    nextOffset: next,
+    count: taken.length,
+    sourceBytes: batch.length,
+  };
+}
+
 function merge(together: readonly Held[]): Piece {
-  const merged = together.length === 1 ? undefined : mergedBatch(together);
+  const isOne = together.length === 1 && isDense(together[0]!.header);
+  const merged = isOne ? undefined : mergedBatch(together);
   const parts = merged === undefined ? together.slice(0, 1) : together;
   return {
     batch: merged ?? parts[0]!.batch,
     firstOffset: parts[0]!.header.baseOffset,
+    nextOffset: nextOffset(parts.at(-1)!.header),
     count: parts.reduce((sum, { header }) => sum + header.recordCount, 0),
     sourceBytes: parts.reduce((sum, { batch }) => sum + batch.length, 0),
   };

@@ -2,7 +2,8 @@
 //
 // Records are numbered by count. Under one producer id, the n-th record that was ever sent has sequence n (mod 2^31),
 // whatever batches it travelled in; `origin` is a point where offset and sequence are known to belong together, and from
-// there both grow by one with each record. The upstream remembers (producer id, last sequence), which is therefore an
+// there both grow by one with each record. Offsets without a record (a transaction's marker, what compaction has taken away)
+// are passed over, and the origin is behind them then. The upstream remembers (producer id, last sequence), which is therefore an
 // exact answer to "how many of my records do you hold".
 //
 //   settled    offset, sequence   every record before them lies upstream, on all replicas that must have it
@@ -109,9 +110,9 @@ export function onSend(progress: Progress, count: number): void {
   };
 }
 
-/** The batch in flight, `count` records, was acknowledged; `upstreamNext` is the offset after it, -1 if not known. */
-export function onAck(progress: Progress, count: number, upstreamNext: number): void {
-  move(progress, count);
+/** The batch in flight, `count` records up to `nextOffset`, was acknowledged; `upstreamNext` is the offset after it, -1 if not known. */
+export function onAck(progress: Progress, count: number, nextOffset: number, upstreamNext: number): void {
+  move(progress, count, nextOffset);
   progress.upstreamOffset = Math.max(progress.upstreamOffset, upstreamNext);
   progress.doubt = undefined;
   if (progress.isInherited) abandon(progress);
@@ -127,10 +128,13 @@ export function onAnsweredUnknown(progress: Progress, before: Doubt | undefined)
   if (progress.doubt !== undefined) progress.doubt.isStray = before?.isStray ?? false;
 }
 
-/** The read-back found that the next `count` records are safe upstream, the last one before `upstreamNext`. */
-export function onProven(progress: Progress, count: number, upstreamNext: number): void {
+/**
+ * The read-back found that the next `count` records, up to `nextOffset` here, are safe upstream, the last one before
+ * `upstreamNext`.
+ */
+export function onProven(progress: Progress, count: number, nextOffset: number, upstreamNext: number): void {
   const rest = progress.doubt === undefined ? 0 : progress.doubt.count - count;
-  move(progress, count);
+  move(progress, count, nextOffset);
   progress.upstreamOffset = Math.max(progress.upstreamOffset, upstreamNext);
   // After a restart a stray copy may hold what follows; a whole batch that arrived leaves nothing behind.
   progress.doubt = progress.isInherited && rest > 0 ? { count: rest, isWhole: false, isStray: true } : undefined;
@@ -171,9 +175,16 @@ export function judge(progress: Progress, remembered: Remembered | undefined): V
   return ahead === 0 || (isWhole && ahead === count) ? { kind: 'resend' } : { kind: 'ahead', count: ahead };
 }
 
-function move(progress: Progress, count: number): void {
-  progress.offset += count;
+/** Up to `offset` there is no record: nothing to send, and nothing that the sequence counts. */
+export function onPassed(progress: Progress, offset: number): void {
+  move(progress, 0, offset);
+}
+
+function move(progress: Progress, count: number, nextOffset: number): void {
+  const isSparse = nextOffset - progress.offset !== count;
+  progress.offset = nextOffset;
   progress.sequence = advance(progress.sequence, count);
+  if (isSparse) progress.origin = { offset: progress.offset, sequence: progress.sequence };
 }
 
 /** `sequence` and `count` records more, or less: 0 comes after 2^31-1. */

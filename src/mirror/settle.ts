@@ -22,6 +22,8 @@ export interface SettleNeeds {
   progress: Progress;
   /** First offset that this node still has. */
   logStart: number;
+  /** The offset here behind the next `count` records from the settled point on. */
+  offsetBehind: (count: number) => Promise<number>;
   clock: Clock;
   trace: Trace;
   signal: AbortSignal;
@@ -47,7 +49,7 @@ export async function settle(needs: SettleNeeds): Promise<{ lostRecords: number;
     case 'ahead': {
       const found = await prove(upstream, place, progress, verdict.count);
       if (found.count < verdict.count) throw unreachable(`${place.topic}/${place.partition}: not on all replicas yet`);
-      onProven(progress, found.count, found.upstreamNext);
+      onProven(progress, found.count, await needs.offsetBehind(found.count), found.upstreamNext);
       break;
     }
     case 'absent':
@@ -100,6 +102,8 @@ async function settleByReading(needs: SettleNeeds): Promise<boolean> {
   const found = await readBack(upstream, place, progress);
   if (found.count > (progress.doubt?.count ?? 0)) return true;
   if (progress.doubt !== undefined) progress.doubt.isStray = false;
-  if (found.count > 0) onProven(progress, found.count, found.upstreamNext);
+  if (found.count > 0) {
+    onProven(progress, found.count, await needs.offsetBehind(found.count), found.upstreamNext);
+  }
   return false;
 }

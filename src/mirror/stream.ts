@@ -12,9 +12,20 @@ import type { Trace } from '../trace.ts';
 import { createBackoff } from './backoff.ts';
 import type { Budget } from './budget.ts';
 import { createFeed, type Piece } from './feed.ts';
+import { offsetBehind } from './counting.ts';
 import { outcomeOf, refusalOf } from './outcomes.ts';
 import type { ProducerIds } from './producer-ids.ts';
-import { abandon, adopt, onAck, onAnsweredUnknown, onGap, onNotAppended, onSend, startAt } from './progress.ts';
+import {
+  abandon,
+  adopt,
+  onAck,
+  onAnsweredUnknown,
+  onGap,
+  onNotAppended,
+  onPassed,
+  onSend,
+  startAt,
+} from './progress.ts';
 import type { Doubt, Progress } from './progress.ts';
 import type { Sender } from './sender.ts';
 import { settle } from './settle.ts';
@@ -264,6 +275,7 @@ export function openStream(needs: StreamNeeds): Stream {
       progress,
       place: { leader, topic: needs.upstreamTopic, partition: needs.upstreamPartition },
       logStart: partition.logStart,
+      offsetBehind: (count) => offsetBehind(partition, progress.offset, count),
       clock,
       trace,
       signal,
@@ -298,8 +310,7 @@ export function openStream(needs: StreamNeeds): Stream {
       recordsMax: split.recordsMax,
     });
     if (typeof piece !== 'number') return piece;
-    // The sequence does not count what is skipped, so a new id begins behind it.
-    onGap(progress, piece);
+    onPassed(progress, piece);
     return undefined;
   }
 
@@ -355,7 +366,7 @@ export function openStream(needs: StreamNeeds): Stream {
   }
 
   function onAcked(piece: Piece, bytes: number, baseOffset: number): void {
-    onAck(progress, piece.count, baseOffset < 0 ? -1 : baseOffset + piece.count);
+    onAck(progress, piece.count, piece.nextOffset, baseOffset < 0 ? -1 : baseOffset + piece.count);
     held = undefined;
     isSettled = true;
     backoff.reset();
@@ -374,7 +385,7 @@ export function openStream(needs: StreamNeeds): Stream {
     }
     letGo();
     mergeBytesMax = Math.min(mergeBytesMax, Math.floor(bytes / 2));
-    const untilOffset = Math.max(split.untilOffset, piece.firstOffset + piece.count);
+    const untilOffset = Math.max(split.untilOffset, piece.nextOffset);
     split = { recordsMax: Math.ceil(piece.count / 2), untilOffset };
     trace.debug('batch is too large upstream', { ...where, offset: piece.firstOffset, bytes });
   }

@@ -58,6 +58,8 @@ export interface Catalogue {
   diskBytes(): number;
   /** In the place of what was known of it. Durable on return. */
   add(segment: SealedRow, ranges: Range[]): Promise<void>;
+  /** In the place of some, all at once. Durable on return. */
+  replace(ids: readonly number[], segment: SealedRow, ranges: Range[]): Promise<void>;
   /** Durable on return. */
   remove(id: number): Promise<void>;
   /** The newest segment's `next` is lost, which is known by now. Durable on return. */
@@ -116,17 +118,20 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
     sealed: () => [...segments.values()].toSorted((a, b) => a.id - b.id),
     has: (id) => segments.has(id),
     diskBytes: () => diskBytes,
-    async add(segment, ranges) {
+    add: (segment, ranges) => catalogue.replace([segment.id], segment, ranges),
+    async replace(ids, segment, ranges) {
       const row: SegmentRow = {
         ...segment,
         ranges: ranges.map(tupleOf),
       };
-      const changes = await removal(segment.id);
+      const changes: Change[] = [];
+      for (const id of ids) changes.push(...(await removal(id)));
       changes.push([segmentKey(segment.id), encode(row)]);
       for (const range of ranges) {
         changes.push([rangeKey(range.partition, range.lastOffset), encodeRange(segment.id, range)]);
       }
       await tables.write(changes);
+      for (const id of ids) if (id !== segment.id) forget(id);
       keep(segment);
     },
     async remove(id) {

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Trace } from '../trace.ts';
 import type { LocatedRange, SealedRow } from './catalogue.ts';
 import type { Space } from './disk-room.ts';
+import type { Cleaned, CleaningRun } from './cleaning.ts';
 import type { Gap } from './gaps.ts';
 import type { SetAside } from './quarantine.ts';
 import type { ScrubStatus } from './scrub.ts';
@@ -75,6 +76,14 @@ export interface Store {
   whenSealed(): Promise<void>;
   /** Removes a sealed segment; its space is free on return. */
   remove(id: number): Promise<void>;
+  /** Writes what is still needed of some sealed segments into a new one; see cleaning.ts. */
+  clean(run: CleaningRun): Promise<Cleaned | undefined>;
+  /** The next write is the last one into its segment, however full that is. */
+  rollSoon(): void;
+  /** What is in the segment that is written. */
+  written(): Range[];
+  /** A segment holds so many bytes of batches at most. */
+  readonly segmentBytesMax: number;
   /** What the card has lost: ranges of offsets, by partition. At most 1000. */
   gaps(): Gap[];
   /** How many were forgotten since the start, for there were too many. */

@@ -90,7 +90,7 @@ export async function surveySegments(segmentsFolder: string, catalogue: Catalogu
   const rebuilt = new Set<number>();
   const half = new Set<number>();
   for (const name of await readdir(segmentsFolder)) {
-    const [, hex, ending] = /^([0-9a-f]{8})(|\.rebuilt|\.rebuilding|\.removed)$/.exec(name) ?? [];
+    const [, hex, ending] = /^([0-9a-f]{8})(|\.rebuilt|\.rebuilding|\.cleaning|\.removed)$/.exec(name) ?? [];
     // Not ours.
     if (hex === undefined) continue;
     const id = parseInt(hex, 16);

@@ -3,7 +3,7 @@
 //   batch      | partition u32BE | lastOffset u64BE |           -> one RecordBatch v2, as it goes over the wire
 //   mark       | ff 6d | key, UTF-8                 |           -> what is atomic with records (a QoS 2 packet id, ...)
 //   complete   | ff 63 |                                        -> present when the segment's set of marks is whole
-//   full       | ff 66 |                                        -> present when marks have filled it, and the next one was begun
+//   full       | ff 66 |                                        -> present when it takes no more, and the next one was begun
 //   commit     | ff 73 |                                        -> number of the last commit, u64BE
 //
 // Numbers of partitions stay below 0xff000000, so the two kinds never meet. The key holds a batch's *last* offset: a seek

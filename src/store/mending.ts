@@ -55,6 +55,8 @@ export interface Mending {
   finish(id: number, reason: string): Promise<void>;
   /** Resolves when the segment is not being mended. */
   settled(id: number): Promise<unknown>;
+  /** Does other work on segments that nobody may mend, or begin to read, meanwhile. */
+  keepOut(ids: readonly number[], work: () => Promise<void>): Promise<void>;
   addGaps(found: { partition: number; firstOffset: number; lastOffset: number }[], reason: string): Promise<void>;
 }
 
@@ -143,6 +145,17 @@ export function createMending(needs: MendingNeeds): Mending {
     },
     finish: (id, reason) => finish(id, reason),
     settled: (id) => running.get(id) ?? Promise.resolve(),
+    async keepOut(ids, work) {
+      for (let busy; (busy = ids.find((id) => running.has(id))) !== undefined;) await running.get(busy);
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      for (const id of ids) running.set(id, promise);
+      try {
+        await work();
+      } finally {
+        for (const id of ids) running.delete(id);
+        resolve(true);
+      }
+    },
     addGaps,
   };
 }

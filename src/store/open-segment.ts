@@ -16,7 +16,7 @@ export interface OpenSegment {
   bytes: number;
   /** Written without any batch since the last batch. */
   markBytes: number;
-  /** Marks have filled it. */
+  /** It takes no more, though it has room: marks have filled it, or it was ended early. */
   isFull: boolean;
   hasMarks: boolean;
 }

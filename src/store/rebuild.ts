@@ -7,9 +7,9 @@ import {
   batchKey,
   COMMIT_KEY,
   COMPLETE_KEY,
-  FULL_KEY,
   decodeBatchKey,
   encodeCommitNumber,
+  FULL_KEY,
   MARKS_END,
   MARKS_START,
 } from './keys.ts';

@@ -2,7 +2,7 @@
 // and what was not sealed is read through. Each of those is checked before LevelDB opens it.
 
 import { rm } from 'node:fs/promises';
-import type { Catalogue } from './catalogue.ts';
+import type { Catalogue, SealedRow } from './catalogue.ts';
 import { surveySegments } from './folder.ts';
 import { faultIn } from './inspection.ts';
 import type { Mending } from './mending.ts';
@@ -17,6 +17,8 @@ export interface RecoveryNeeds {
   catalogue: Catalogue;
   mending: Mending;
   segmentBytesMax: number;
+  /** The tables were damaged: rows may be old ones, of folders that were cleaned since. */
+  isDoubtful: boolean;
   hooks: RecoverHooks;
   /** A segment that was not sealed was damaged: marks of it may be lost. */
   onMended: () => void;
@@ -38,14 +40,28 @@ export async function recoverSegments(needs: RecoveryNeeds): Promise<Recovery> {
 }
 
 /** Returns the segments that are not sealed. */
-async function settleFolders({ segmentsFolder, catalogue, mending }: RecoveryNeeds): Promise<number[]> {
+async function settleFolders(needs: RecoveryNeeds): Promise<number[]> {
+  const { segmentsFolder, catalogue, mending, isDoubtful } = needs;
   const { rebuilt, missing, removed } = await surveySegments(segmentsFolder, catalogue);
   for (const id of rebuilt) await mending.finish(id, 'found damaged before the last stop');
-  for (const id of missing) {
+  // In doubt only what nothing else holds is lost: whoever knows the log's starts finds that.
+  for (const id of isDoubtful ? [] : missing) {
     await mending.addGaps(await catalogue.rangesIn(id), `segment ${id}: its folder is missing`);
   }
-  for (const id of [...missing, ...removed]) await catalogue.remove(id);
+  const others = isDoubtful ? followersOf([...missing, ...removed], catalogue.sealed()) : [];
+  for (const id of [...missing, ...removed, ...others]) await catalogue.remove(id);
   return (await surveySegments(segmentsFolder, catalogue)).unsealed;
+}
+
+/**
+ * With old rows a segment whose folder is missing may lie, cleaned, in the one that follows, of which there is an old row
+ * then, too: that one is read through as one that was not sealed.
+ */
+function followersOf(gone: readonly number[], rows: readonly SealedRow[]): number[] {
+  return rows.flatMap(({ id }, index) => {
+    const before = rows[index - 1]?.id;
+    return before !== undefined && gone.includes(before) && !gone.includes(id) ? [id] : [];
+  });
 }
 
 /** `next` is the one that was begun before the newest sealed one was sealed: it must be there. */

@@ -145,7 +145,7 @@ export class Segment {
     return (await this.#level.get(COMPLETE_KEY)) !== undefined;
   }
 
-  /** True when marks have filled it. */
+  /** True when it takes no more, though it has room. */
   async isFull(): Promise<boolean> {
     return (await this.#level.get(FULL_KEY)) !== undefined;
   }

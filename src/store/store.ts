@@ -15,6 +15,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import { loadCatalogue } from './catalogue.ts';
+import { createCleaning } from './cleaning.ts';
 import type { BatchWrite, Change, RecoverHooks, Store, StoreNeeds } from './contract.ts';
 import { takeFolder, unavailable, unreadable } from './folder.ts';
 import { loadGaps } from './gaps.ts';
@@ -28,10 +29,12 @@ import { Reading } from './reading.ts';
 import { recoverSegments } from './recovery.ts';
 import { SealedSegment } from './sealed-segment.ts';
 import { openScrub, type Scrub } from './scrub.ts';
+import { finishCleanings } from './take-over.ts';
 import type { TablesRoom } from './tables.ts';
 import { Segment, type Describe } from './segment.ts';
 
 export type { LocatedRange, SealedRow } from './catalogue.ts';
+export type { Cleaned, Sieve } from './cleaning.ts';
 export type { BatchWrite, Change, RecoverHooks, Store, Tables } from './contract.ts';
 export type { Space } from './disk-room.ts';
 export type { Gap } from './gaps.ts';
@@ -88,6 +91,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
   let commit = 0;
   let failure: string | undefined;
   let isWriting = false;
+  let isRollWanted = false;
   let scrub: Scrub | undefined;
   let carry: () => Change[] = () => [];
   let describe: Describe = () => assert.fail('recovered before read');
@@ -106,6 +110,18 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       await readers.close(id);
     },
     onGaps: (found) => onGaps(found),
+  });
+  const cleaning = createCleaning({
+    folderOf,
+    writeBufferBytes,
+    catalogue,
+    readers,
+    mending,
+    gaps,
+    describe: (batch) => describe(batch),
+    clock,
+    trace,
+    closing: closing.signal,
   });
   const reading = new Reading({
     catalogue,
@@ -137,6 +153,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     ({ carry, describe, onGaps } = hooks);
     await mkdir(segmentsFolder, { recursive: true });
     if (tablesFault !== undefined) await catalogue.mendRanges();
+    await finishCleanings({ segmentsFolder, folderOf, catalogue, writeBufferBytes, describe });
     const needs = {
       segmentsFolder,
       folderOf,
@@ -144,6 +161,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       catalogue,
       mending,
       segmentBytesMax,
+      isDoubtful: tablesFault !== undefined,
       hooks,
       onMended: kept.renew,
     };
@@ -312,10 +330,13 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
         assert(active !== undefined, 'recovered before written');
         const open = (await isFull(active)) ? await roll(active) : active;
         const isFirst = !open.hasMarks;
-        const operations = operationsOf(batches, changes, open);
+        const isLast = isRollWanted && !isFirst;
+        const operations = operationsOf(batches, changes, open, isLast);
         await open.segment.write(operations);
         commit += 1;
         account(open, batches);
+        open.isFull = isLast;
+        isRollWanted = false;
         if (!isFirst && batches.length === 0) open.markBytes += bytesOf(operations);
         room.note(bytesOf(operations));
         failure = undefined;
@@ -332,7 +353,12 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     }
   }
 
-  function operationsOf(batches: BatchWrite[], changes: Change[], open: OpenSegment): LevelOperation[] {
+  function operationsOf(
+    batches: BatchWrite[],
+    changes: Change[],
+    open: OpenSegment,
+    isLast: boolean,
+  ): LevelOperation[] {
     const operations: LevelOperation[] = batches.map((each) => ({
       type: 'put',
       key: batchKey(each.partition, each.lastOffset),
@@ -348,6 +374,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
       const key = markKey(name);
       operations.push(value === null ? { type: 'del', key } : { type: 'put', key, value });
     }
+    if (isLast) operations.push({ type: 'put', key: FULL_KEY, value: Buffer.alloc(0) });
     operations.push({ type: 'put', key: COMMIT_KEY, value: encodeCommitNumber(commit + 1) });
     return operations;
   }
@@ -415,6 +442,10 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     },
     sealed: () => catalogue.sealed(),
     rangesIn: (id) => catalogue.rangesIn(id),
+    clean: (run) => cleaning.clean({ ...run, onWritten: (bytes) => room.note(bytes) }),
+    rollSoon: () => void (isRollWanted = active?.isFull === false),
+    written: () => [...(active?.ranges.values() ?? [])],
+    segmentBytesMax,
     whenSealed: () => sealWork,
     gaps: () => gaps.list(),
     gapsForgotten: () => gaps.forgotten,

@@ -105,7 +105,9 @@ export class FakePartition implements Partition {
   }
 
   isData(header: BatchHeader): boolean {
-    return !isControl(header) && !this.stability.isAborted(header.producerId, header.baseOffset);
+    return (
+      !isControl(header) && header.recordCount > 0 && !this.stability.isAborted(header.producerId, header.baseOffset)
+    );
   }
 
   abortedBetween(from: number, to: number): AbortedTransaction[] {

@@ -43,6 +43,7 @@ export const STATUS: Status = {
     droppedUnsent: { batches: 0, bytes: 0 },
     losses: { gaps: 0, records: 0, forgotten: 0, quarantineBytes: 0 },
     scrubbed: { segments: 0, bytes: 0, damaged: 0 },
+    cleaned: { segments: 0, made: 0, freedBytes: 0, writtenBytes: 0 },
   },
   clock: {
     state: 'synchronised',

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/clock.ts';
-import { decodeRecords, encodeBatch, type LogRecord } from '../../src/formats/batch.ts';
+import { decodeRecords, encodeBatch, readBatchHeader, type LogRecord } from '../../src/formats/batch.ts';
 import { openLog, type Log, type LogNeeds, type Partition } from '../../src/log/log.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
@@ -95,9 +95,14 @@ export async function readAll(
   bytesMax = 100_000,
 ): Promise<LogRecord[]> {
   const records: LogRecord[] = [];
-  for (let next = from; next < partition.highWatermark; next = records.at(-1)!.offset + 1) {
-    const batches = await partition.read(next, bytesMax);
-    for (const batch of batches) records.push(...decodeRecords(batch).filter((each) => each.offset >= next));
+  for (let next = from; next < partition.highWatermark;) {
+    const first = next;
+    for (const batch of await partition.read(first, bytesMax)) {
+      const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
+      records.push(...decodeRecords(batch).filter((each) => each.offset >= first));
+      next = baseOffset + lastOffsetDelta + 1;
+    }
+    if (next === first) throw new Error(`nothing at offset ${first}`);
   }
   return records;
 }

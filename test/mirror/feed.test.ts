@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
-import { decodeRecords, readBatchHeader, stampProducer } from '../../src/formats/batch.ts';
+import { checkBatch, decodeRecords, readBatchHeader, stampProducer } from '../../src/formats/batch.ts';
 import { crc32c } from '../../src/formats/checksum.ts';
+import { emptyBatch, thinBatch } from '../../src/formats/thinning.ts';
 import { createBudget } from '../../src/mirror/budget.ts';
+import { offsetBehind } from '../../src/mirror/counting.ts';
 import { createFeed, type Piece } from '../../src/mirror/feed.ts';
 import { fakeLog } from '../fakes/log.ts';
 import { batchOf } from '../log/open-log.ts';
@@ -96,4 +98,35 @@ test('one who asks for more than there is gets it when nobody else holds any', a
   const waiting = budget.take(1, stop.signal);
   stop.abort();
   expect(await waiting).toBe(false);
+});
+
+/** Three batches of four records: of the first compaction has left two, of the second none. */
+async function compactedFeed() {
+  const made = await feedOf([4, 4, 4]);
+  const { batches } = made.partition;
+  batches[0] = thinBatch(batches[0]!, ({ offset }) => offset % 2 === 0, 0)!;
+  batches[1] = emptyBatch(4, 7, 1);
+  return made;
+}
+
+test('of a batch that compaction has thinned a piece has a record for each offset', async () => {
+  const { feed } = await compactedFeed();
+  await feed.fill(0, never);
+  const piece = feed.cut(0, { mergeBytes: 100_000, recordsMax: Infinity }) as Piece;
+  expect([numbers(piece), piece.firstOffset, piece.nextOffset, piece.count]).toEqual([[0, 2], 0, 4, 2]);
+  expect(checkBatch(piece.batch)).toMatchObject({ lastOffsetDelta: 1, recordCount: 2 });
+  const one = feed.cut(0, { mergeBytes: 0, recordsMax: 1 }) as Piece;
+  expect([numbers(one), one.nextOffset]).toEqual([[0], 1]);
+  const other = feed.cut(1, { mergeBytes: 0, recordsMax: 1 }) as Piece;
+  expect([numbers(other), other.nextOffset]).toEqual([[2], 4]);
+  expect(feed.cut(3, asTheyAre)).toBe(4);
+  feed.settle(4);
+  expect(feed.cut(4, asTheyAre)).toBe(8);
+});
+
+test('records are counted to an offset where not every offset has one', async () => {
+  const { partition } = await compactedFeed();
+  const behind = (from: number, count: number) => offsetBehind(partition, from, count);
+  expect(await Promise.all([1, 2, 3, 6].map((count) => behind(0, count)))).toEqual([1, 4, 9, 12]);
+  expect(await Promise.all([behind(1, 1), behind(2, 2), behind(5, 2), behind(9, 99)])).toEqual([4, 9, 10, 12]);
 });

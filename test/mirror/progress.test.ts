@@ -9,6 +9,7 @@ import {
   onGap,
   onLost,
   onNotAppended,
+  onPassed,
   onProven,
   onSend,
   startAt,
@@ -33,14 +34,14 @@ const holds = (lastSequence: number) => ({ producerEpoch: 0, lastSequence });
 test('an acknowledged batch moves offset and sequence by its records', () => {
   const progress = streaming();
   onSend(progress, 20);
-  onAck(progress, 20, 70);
+  onAck(progress, 20, progress.offset + 20, 70);
   expect(progress).toMatchObject({ offset: 1_020, sequence: 20, upstreamOffset: 70, doubt: undefined, producerId: 7 });
 });
 
 test('a batch without an answer is sent again, whether it arrived or not', () => {
   const progress = streaming();
   onSend(progress, 20);
-  onAck(progress, 20, 70);
+  onAck(progress, 20, progress.offset + 20, 70);
   onSend(progress, 10);
   expect(judge(progress, holds(19))).toEqual({ kind: 'resend' });
   expect(judge(progress, holds(29))).toEqual({ kind: 'resend' });
@@ -90,16 +91,16 @@ test('after an answer no copy is under way, unless an earlier attempt had none',
 test('the first process after a crash finds how far the last one came, and fences it before it takes a new id', () => {
   const progress = inherited();
   expect(judge(progress, holds(619))).toEqual({ kind: 'ahead', count: 120 });
-  onProven(progress, 120, 200);
+  onProven(progress, 120, progress.offset + 120, 200);
   expect(progress).toMatchObject({ offset: 1_120, sequence: 620, producerId: 7, doubt: { count: 180, isStray: true } });
   onSend(progress, 50);
-  onAck(progress, 50, 250);
+  onAck(progress, 50, progress.offset + 50, 250);
   expect(progress).toMatchObject({ offset: 1_170, producerId: -1, isInherited: false, doubt: undefined });
 });
 
 test('when all that was in doubt is upstream, the old id is let go at once', () => {
   const progress = inherited();
-  onProven(progress, 300, 400);
+  onProven(progress, 300, progress.offset + 300, 400);
   expect(progress).toMatchObject({ offset: 1_300, producerId: -1, doubt: undefined });
 });
 
@@ -111,7 +112,7 @@ test('more upstream than the card holds means that the card was copied', () => {
 test('what the upstream lost is sent again from where the card still has it', () => {
   const progress = streaming();
   onSend(progress, 100);
-  onAck(progress, 100, 150);
+  onAck(progress, 100, progress.offset + 100, 150);
   onSend(progress, 10);
   expect(judge(progress, holds(69))).toEqual({ kind: 'behind', count: 30 });
 
@@ -136,6 +137,20 @@ test('sequences wrap at 2^31', () => {
   progress.sequence = 2 ** 31 - 4;
   onSend(progress, 10);
   expect(judge(progress, holds(5))).toEqual({ kind: 'resend' });
-  onAck(progress, 10, -1);
+  onAck(progress, 10, progress.offset + 10, -1);
   expect(progress.sequence).toBe(6);
+});
+
+test('offsets without a record move the position and not the sequence, and nobody goes back behind them', () => {
+  const progress = startAt(100);
+  adopt(progress, 7, 0, 0);
+  onPassed(progress, 110);
+  expect(progress).toMatchObject({ offset: 110, sequence: 0, producerId: 7 });
+  onSend(progress, 5);
+  onAck(progress, 5, 130, 5);
+  expect(progress).toMatchObject({ offset: 130, sequence: 5, doubt: undefined });
+  onSend(progress, 10);
+  onAck(progress, 10, 140, 15);
+  expect(onLost(progress, 12, 0, 3)).toBe(2);
+  expect(progress).toMatchObject({ offset: 130, sequence: 3 });
 });

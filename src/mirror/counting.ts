@@ -1,6 +1,6 @@
 // From a number of records to an offset: the sequence upstream counts records, and not every offset has one.
 
-import { decodeRecords, isControl, isDense, readBatchHeader } from '../formats/batch.ts';
+import { decodeRecords, isDense, readBatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -16,7 +16,7 @@ export async function offsetBehind(partition: Partition, offset: number, count: 
     const batches = await partition.read(next, READ_BYTES);
     if (batches.length === 0) break;
     for (const batch of batches) {
-      const offsets = offsetsFrom(batch, next);
+      const offsets = offsetsFrom(partition, batch, next);
       if (offsets.length > left) return offsets[left - 1]! + 1;
       left -= offsets.length;
       next = endOf(batch);
@@ -26,9 +26,9 @@ export async function offsetBehind(partition: Partition, offset: number, count: 
   return next;
 }
 
-function offsetsFrom(batch: Buffer, from: number): number[] {
+function offsetsFrom(partition: Partition, batch: Buffer, from: number): number[] {
   const header = readBatchHeader(batch);
-  if (isControl(header)) return [];
+  if (!partition.isData(header)) return [];
   if (!isDense(header)) return decodeRecords(batch).flatMap(({ offset }) => (offset >= from ? [offset] : []));
   const first = Math.max(from, header.baseOffset);
   return Array.from({ length: header.baseOffset + header.recordCount - first }, (_, index) => first + index);

@@ -16,6 +16,9 @@ export interface Abilities {
   writesAll: boolean;
   /** Whether its commits carry metadata. */
   hasMetadata: boolean;
+  metadataOf(text: string): string;
+  /** Whether it goes on when the connection to its only broker breaks. */
+  survivesLoss: boolean;
   /** What of the admin walk it does not do, by the names of what is seen. */
   noAdmin: readonly string[];
 }
@@ -30,6 +33,11 @@ export interface Setting {
 
 const COUNT = 400;
 const MEMBER_PARTITIONS = 6;
+
+/** Keeps records of any time: those that clients write are old. */
+export function makeTopic(node: Node, name: string, partitions = 1): Promise<unknown> {
+  return node.log.createTopic(name, { partitions, retentionMs: 1e13 });
+}
 
 async function readLog(node: Node, topic: string): Promise<(Omit<SeenRecord, 'partition'> & { partition: number })[]> {
   const records: SeenRecord[] = [];
@@ -73,7 +81,7 @@ function expectWritten(found: readonly SeenRecord[], from: number, to: number, {
 export async function produce({ client, abilities, node }: Setting): Promise<string> {
   const topic = `${client}-produce`;
   const { compressions } = abilities;
-  for (const each of compressions) await node.log.createTopic(`${topic}-${each}`, { partitions: WRITTEN_PARTITIONS });
+  for (const each of compressions) await makeTopic(node, `${topic}-${each}`, WRITTEN_PARTITIONS);
   const options = { bootstrap: node.bootstrap, topic, compressions: [...compressions], idempotent: false };
   const { acked } = await drive<Acked>(client, 'produce', { ...options, count: COUNT, chunk: COUNT });
   expect(acked).toEqual(Object.fromEntries(compressions.map((each) => [each, COUNT])));
@@ -92,20 +100,21 @@ interface Acked {
 }
 
 export async function idempotent({ client, abilities }: Setting): Promise<string> {
-  const relay = await openLossyRelay([2, 5]);
+  const losing = abilities.survivesLoss ? [2, 5] : [];
+  const relay = await openLossyRelay(losing);
   onTestFinished(() => relay.close());
   const node = await openNode({ advertisePort: relay.port });
   onTestFinished(() => node.close());
   relay.target = node.port;
   const compression = abilities.compressions.at(-1)!;
-  await node.log.createTopic(`t-${compression}`, { partitions: WRITTEN_PARTITIONS });
+  await makeTopic(node, `t-${compression}`, WRITTEN_PARTITIONS);
   const options = { bootstrap: `127.0.0.1:${relay.port}`, topic: 't', compressions: [compression], idempotent: true };
   const { acked } = await drive<Acked>(client, 'produce', { ...options, count: COUNT, chunk: 50 });
   expect(acked).toEqual({ [compression]: COUNT });
-  expect(relay.lost).toBe(2);
+  expect(relay.lost).toBe(losing.length);
   expectWritten(await readLog(node, `t-${compression}`), 0, COUNT, abilities);
   for (const partition of node.log.topic(`t-${compression}`)!.partitions) expect(partition.producers()).not.toEqual([]);
-  return 'yes';
+  return losing.length > 0 ? 'yes' : 'no loss';
 }
 
 export async function consume({ client, abilities, node, mixed }: Setting): Promise<string> {
@@ -136,7 +145,7 @@ class Group {
 
   static async open(setting: Setting, name: string): Promise<Group> {
     const group = new Group(setting, `${setting.client}-${name}`);
-    await setting.node.log.createTopic(group.topic, { partitions: MEMBER_PARTITIONS });
+    await makeTopic(setting.node, group.topic, MEMBER_PARTITIONS);
     onTestFinished(() => Promise.all(group.everyone.map((member) => member.kill())).then(() => undefined));
     return group;
   }
@@ -288,13 +297,14 @@ export async function staticMember(setting: Setting): Promise<string> {
 
 export async function resume({ client, abilities, node }: Setting): Promise<string> {
   const [topic, group, metadata] = [`${client}-resume`, `${client}-resume-group`, 'up to here'];
-  await node.log.createTopic(topic);
+  await makeTopic(node, topic);
   const values = await appendTo(node, topic, 50);
   const options = { bootstrap: node.bootstrap, topic, group, metadata };
   const first = await drive<Values>(client, 'resume', { ...options, count: 30 });
   expect(first.values).toEqual(values.slice(0, 30));
   const committed = node.groups.committed(group, topic, 0)!;
-  expect(committed).toMatchObject({ offset: 30, ...(abilities.hasMetadata && { metadata }) });
+  expect(committed.offset).toBe(30);
+  if (abilities.hasMetadata) expect(committed.metadata).toBe(abilities.metadataOf(metadata));
   const second = await drive<Values>(client, 'resume', { ...options, count: 20 });
   expect(second.values).toEqual(values.slice(30));
   expect(node.groups.committed(group, topic, 0)).toMatchObject({ offset: 50 });
@@ -322,7 +332,7 @@ async function appendTo(node: Node, topic: string, count: number): Promise<strin
 
 export async function seek({ client, node }: Setting): Promise<string> {
   const topic = `${client}-seek`;
-  await node.log.createTopic(topic);
+  await makeTopic(node, topic);
   const values = await appendTo(node, topic, 50);
   const options = { bootstrap: node.bootstrap, topic, group: `${topic}-group`, timeMs: 1_700_000_033_500, count: 16 };
   const seen = await drive<Values>(client, 'seek', options);
@@ -347,7 +357,7 @@ const ADMIN_SEEN = {
 
 export async function admin({ client, abilities, node }: Setting): Promise<string> {
   const [topic, group, made] = [`${client}-admin`, `${client}-admin-group`, `${client}-made`];
-  await node.log.createTopic(topic);
+  await makeTopic(node, topic);
   await appendTo(node, topic, 20);
   const nobody = { memberId: '', instanceId: null, generation: -1 };
   await node.groups.commit(group, nobody, [{ topic, partition: 0, offset: 7, leaderEpoch: -1, metadata: '' }]);

@@ -5,20 +5,30 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeBatch } from '../../src/formats/batch.ts';
 import { CLIENTS, drive, type ClientName } from './clients/client.ts';
 import * as cells from './matrix-cells.ts';
-import type { Abilities, Setting } from './matrix-cells.ts';
+import { makeTopic, type Abilities, type Setting } from './matrix-cells.ts';
 import { openNode, type Node } from './open-node.ts';
 
 const ALL = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 const PLAIN = ['none', 'gzip'];
-const ABLE: Abilities = { compressions: ALL, writesAll: true, hasMetadata: true, noAdmin: [] };
+const ABLE: Abilities = {
+  compressions: ALL,
+  writesAll: true,
+  hasMetadata: true,
+  metadataOf: (text) => text,
+  survivesLoss: true,
+  noAdmin: [],
+};
 
 /** What a client lacks; all others can do everything. */
 const ABILITIES: Partial<Record<ClientName, Partial<Abilities>>> = {
   kcat: {
     writesAll: false,
     hasMetadata: false,
+    survivesLoss: false,
     noAdmin: ['created', 'grown', 'config', 'start', 'listed', 'state', 'committed', 'moved', 'gone', 'dropped'],
   },
+  // Its metadata carries the zero byte that ends a string in C.
+  confluent: { metadataOf: (text) => `${text}\0` },
   kafkajs: { compressions: PLAIN },
   platformatic: { hasMetadata: false },
   aiokafka: { noAdmin: ['end', 'moved', 'gone'] },
@@ -57,8 +67,8 @@ beforeAll(async () => {
 
 /** What Java has written in each of these compressions, and records of headwater's own with all that may be null or empty. */
 async function makeMixed(topic: string, compressions: string[]): Promise<void> {
-  await node.log.createTopic(topic, { partitions: 2 });
-  for (const each of compressions) await node.log.createTopic(`${topic}-${each}`, { partitions: 2 });
+  await makeTopic(node, topic, 2);
+  for (const each of compressions) await makeTopic(node, `${topic}-${each}`, 2);
   const options = { bootstrap: node.bootstrap, topic, compressions, idempotent: false, count: 100, chunk: 100 };
   await drive('java', 'produce', options);
   const bytes = Buffer.from('Pegel, м, 水');

@@ -80,7 +80,8 @@ async function member(): Promise<void> {
   createInterface({ input: child.stderr }).on('line', (line) => {
     const partitions = [...line.matchAll(/\[(\d+)\]/g)].map(([, partition]) => Number(partition));
     if (/rebalanced.*: (assigned|incremental assignment)/.test(line)) sayPartitions('partitions_assigned', partitions);
-    else if (/rebalanced.*: (revoked|incremental (revoke|unassign))/.test(line)) sayPartitions('partitions_revoked', partitions);
+    else if (/rebalanced.*: (revoked|incremental (revoke|unassign))/.test(line))
+      sayPartitions('partitions_revoked', partitions);
     else say('told', { line });
   });
   const ended = once(child, 'exit');

@@ -160,7 +160,7 @@ def admin():
         created=created,
         grown=grown,
         config=described["topic"][made]["retention.ms"]["value"],
-        nodes=[node["node_id"] for node in client.describe_cluster()["brokers"]],
+        nodes=[node["broker_id"] for node in client.describe_cluster()["brokers"]],
         end=end,
         start=offset_of(-2),
         listed=GROUP in listed,

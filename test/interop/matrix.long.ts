@@ -2,7 +2,7 @@
 // (see matrix-cells.ts); what a client itself can't do is a dash, and its reason stands below the table.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeBatch } from '../../src/formats/batch.ts';
+import { encodeBatch, stampOffset } from '../../src/formats/batch.ts';
 import { CLIENTS, drive, type ClientName } from './clients/client.ts';
 import * as cells from './matrix-cells.ts';
 import { makeTopic, type Abilities, type Setting } from './matrix-cells.ts';
@@ -80,7 +80,10 @@ async function makeMixed(topic: string, compressions: string[]): Promise<void> {
   for (const partition of node.log.topic(topic)!.partitions) {
     for (const each of compressions) {
       const batches = await node.log.topic(`${topic}-${each}`)!.partitions[partition.index]!.read(0, 1 << 30);
-      for (const batch of batches) await partition.append(Buffer.from(batch));
+      for (const batch of batches.map((each) => Buffer.from(each))) {
+        stampOffset(batch, 0, 0);
+        await partition.append(batch);
+      }
     }
     await partition.append(
       encodeBatch(own.map((record, index) => ({ ...record, timestampMs: 1_600_000_000_000 + index }))),

@@ -1,7 +1,7 @@
 // The cells of the matrix: what a client does in each, and how the test sees that it was right. What a client wrote is read
 // from the log, what it read and saw it tells. Each returns what the table says of it.
 
-import { expect, onTestFinished } from 'vitest';
+import { expect } from 'vitest';
 import { compressionOf, decodeRecords, encodeBatch, readBatchHeader } from '../../src/formats/batch.ts';
 import { until } from '../parts/until.ts';
 import { drive, startMember, type ClientName, type Member } from './clients/client.ts';
@@ -27,6 +27,8 @@ export interface Setting {
   client: ClientName;
   abilities: Abilities;
   node: Node;
+  /** The test's own: of tests that run at once vitest's global one takes the wrong one. */
+  onTestFinished(act: () => void | Promise<void>): void;
   /** Topics with records of each compression, and of those that every client knows. */
   mixed: { all: string; plain: string };
 }
@@ -99,7 +101,7 @@ interface Acked {
   acked: Record<string, number>;
 }
 
-export async function idempotent({ client, abilities }: Setting): Promise<string> {
+export async function idempotent({ client, abilities, onTestFinished }: Setting): Promise<string> {
   const losing = abilities.survivesLoss ? [2, 5] : [];
   const relay = await openLossyRelay(losing);
   onTestFinished(() => relay.close());
@@ -146,7 +148,7 @@ class Group {
   static async open(setting: Setting, name: string): Promise<Group> {
     const group = new Group(setting, `${setting.client}-${name}`);
     await makeTopic(setting.node, group.topic, MEMBER_PARTITIONS);
-    onTestFinished(() => Promise.all(group.everyone.map((member) => member.kill())).then(() => undefined));
+    setting.onTestFinished(() => Promise.all(group.everyone.map((member) => member.kill())).then(() => undefined));
     return group;
   }
 
@@ -172,9 +174,11 @@ class Group {
   }
 
   #told(): string {
-    return this.everyone
-      .map(({ said, values }) => `${values.length} values, ${said.slice(-9).join('\n')}`)
-      .join('\n---\n');
+    const { groups } = this.#setting.node;
+    const { state, members = [] } = groups.describe(this.id) ?? {};
+    const told = this.everyone.map(({ said, values }) => `${values.length} values, ${said.slice(-9).join('\n')}`);
+    const heard = members.map(({ memberId, assignment }) => `${memberId}: ${assignment.length} bytes`);
+    return [`${state}: ${heard.join(', ')}; ${JSON.stringify(groups.status())}`, ...told].join('\n---\n');
   }
 
   async shared(members: Member[]): Promise<void> {

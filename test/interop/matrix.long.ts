@@ -102,10 +102,10 @@ describe.for(CLIENTS)('%s', { concurrent: true }, (client) => {
   for (const [column, cell] of Object.entries(COLUMNS)) {
     if (NOT[client]?.[column] !== undefined) table.get(client)!.set(column, '-');
     else {
-      test(column, { timeout: 180_000 }, async () => {
+      test(column, { timeout: 180_000 }, async ({ onTestFinished }) => {
         table.get(client)!.set(column, 'FAILED');
         const abilities = { ...ABLE, ...ABILITIES[client] };
-        table.get(client)!.set(column, await cell({ client, abilities, node, mixed }));
+        table.get(client)!.set(column, await cell({ client, abilities, node, mixed, onTestFinished }));
       });
     }
   }

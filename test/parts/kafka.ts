@@ -56,7 +56,7 @@ export interface Kafka {
 
 /** Class path of Apache Kafka's jars; fetches them from Maven Central the first time. Throws with what is missing. */
 export async function kafkaLib(): Promise<string> {
-  if (!existsSync(LIB) || !readdirSync(LIB).some((name) => name.startsWith('kafka-tools-'))) await fetchLib();
+  if (!existsSync(LIB) || !readdirSync(LIB).some((name) => name.startsWith('kafka-streams-'))) await fetchLib();
   return join(LIB, '*');
 }
 

@@ -158,6 +158,7 @@ export async function startMember(client: ClientName, options: Options): Promise
       else if (assigned.delete(partition)) revoked.push(partition);
     }
   });
+  child.once('exit', (code, signal) => said.push(`ended with ${code ?? signal}`));
   const ended = once(child, 'exit');
   const end = async (act: () => void): Promise<void> => {
     act();

@@ -19,6 +19,8 @@ export interface Abilities {
   metadataOf(text: string): string;
   /** Whether it goes on when the connection to its only broker breaks. */
   survivesLoss: boolean;
+  /** Whether its transactions can be aborted, and commit offsets. */
+  aborts: boolean;
   /** What of the admin walk it does not do, by the names of what is seen. */
   noAdmin: readonly string[];
 }
@@ -117,6 +119,31 @@ export async function idempotent({ client, abilities, onTestFinished }: Setting)
   expectWritten(await readLog(node, `t-${compression}`), 0, COUNT, abilities);
   for (const partition of node.log.topic(`t-${compression}`)!.partitions) expect(partition.producers()).not.toEqual([]);
   return losing.length > 0 ? 'yes' : 'no loss';
+}
+
+/**
+ * Three transactions: the first and the third are committed, the second is aborted; the third commits an offset, too. Whoever
+ * reads only what is committed, the client itself, sees the records of the two.
+ */
+export async function transact({ client, abilities, node }: Setting): Promise<string> {
+  const [topic, source, group] = [`${client}-transact`, `${client}-source`, `${client}-transact-group`];
+  await makeTopic(node, topic, WRITTEN_PARTITIONS);
+  await makeTopic(node, source);
+  await appendTo(node, source, 20);
+  const transactionalId = `${client}-id`;
+  const options = { bootstrap: node.bootstrap, topic, group };
+  await drive(client, 'transact', { ...options, source, sourceOffset: 7, transactionalId });
+  const kept = abilities.aborts ? [...recordsOf(0, 50), ...recordsOf(100, 150)] : recordsOf(0, 150);
+  const reading = { ...options, group: `${group}-reading`, partitions: WRITTEN_PARTITIONS, count: kept.length };
+  const { records } = await drive<{ records: SeenRecord[] }>(client, 'consume', { ...reading, committed: true });
+  const told = ({ partition, value }: { partition: number; value: string | null }): string => `${partition} ${value}`;
+  expect(records.map(told).toSorted()).toEqual(kept.map(told).toSorted());
+  if (!abilities.aborts) return 'commits';
+  // All lies in the log, and what ends each transaction: so it is the reader who was told what to leave out.
+  const highest = node.log.topic(topic)!.partitions.reduce((sum, { highWatermark }) => sum + highWatermark, 0);
+  expect(highest).toBe(150 + 3 * WRITTEN_PARTITIONS);
+  expect(node.groups.committed(group, source, 0)).toMatchObject({ offset: 7 });
+  return 'yes';
 }
 
 export async function consume({ client, abilities, node, mixed }: Setting): Promise<string> {

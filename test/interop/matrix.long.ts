@@ -16,6 +16,7 @@ const ABLE: Abilities = {
   hasMetadata: true,
   metadataOf: (text) => text,
   survivesLoss: true,
+  aborts: true,
   noAdmin: [],
 };
 
@@ -25,6 +26,7 @@ const ABILITIES: Partial<Record<ClientName, Partial<Abilities>>> = {
     writesAll: false,
     hasMetadata: false,
     survivesLoss: false,
+    aborts: false,
     noAdmin: ['created', 'grown', 'config', 'start', 'listed', 'state', 'committed', 'moved', 'gone', 'dropped'],
   },
   // Its metadata carries the zero byte that ends a string in C.
@@ -37,6 +39,7 @@ const ABILITIES: Partial<Record<ClientName, Partial<Abilities>>> = {
 const COLUMNS: Record<string, (setting: Setting) => Promise<string>> = {
   produce: cells.produce,
   idempotent: cells.idempotent,
+  transactional: cells.transact,
   consume: cells.consume,
   'group of 3, 1 killed': cells.killed,
   cooperative: cells.cooperative,

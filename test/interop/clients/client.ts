@@ -19,7 +19,7 @@ const run = promisify(execFile);
 const HERE = import.meta.dirname;
 const PARTS = join(HERE, '../../../.parts');
 const CLASSES = join(PARTS, 'java/matrix');
-const PYTHON = join(PARTS, 'python/clients');
+const PYTHON = join(PARTS, 'python/kafka');
 const JAVA = [
   '-Xmx96m',
   '-XX:+UseSerialGC',

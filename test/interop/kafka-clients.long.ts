@@ -34,10 +34,8 @@ test('it lists the cluster and finds offsets by time', async () => {
 
 test('it follows a topic: what is written while it waits, it reads', async () => {
   await node.log.createTopic('followed');
-  const reading = kcat([
-    ...['-b', node.bootstrap, '-C', '-t', 'followed', '-o', 'beginning'],
-    ...['-c', String(COUNT), '-q', '-u', '-f', '%k|%s\\n'],
-  ]);
+  const from = ['-b', node.bootstrap, '-C', '-t', 'followed', '-o', 'beginning'];
+  const reading = kcat([...from, '-c', String(COUNT), '-q', '-u', '-f', '%k|%s\\n']);
   await write('followed', ['-X', 'queue.buffering.max.messages=100']);
   expect(String(await reading)).toBe(`${lines.join('\n')}\n`);
 });

@@ -54,7 +54,7 @@ async function readLog(node: Node, topic: string): Promise<(Omit<SeenRecord, 'pa
           timestampMs,
           key: textOf(key),
           value: textOf(value),
-          headers: headers.map((header) => [String(header.key), textOf(header.value)]),
+          headers: headers.map((header) => [header.key, textOf(header.value)]),
         });
       }
     }
@@ -69,7 +69,13 @@ function expectWritten(found: readonly SeenRecord[], from: number, to: number, {
   const wanted = Array.from({ length: WRITTEN_PARTITIONS }, (_, index) =>
     recordsOf(from, to).filter(({ partition }) => partition === index),
   ).flat();
-  const told = found.map(({ offset: _, ...record }) => record);
+  const told = found.map(({ partition, key, value, headers, timestampMs }) => ({
+    partition,
+    key,
+    value,
+    headers,
+    timestampMs,
+  }));
   if (writesAll) expect(told).toEqual(wanted);
   else {
     const bare = ({ partition, key, value }: Pick<SeenRecord, 'partition' | 'key' | 'value'>) => ({
@@ -285,7 +291,7 @@ export async function cooperative(setting: Setting): Promise<string> {
   const two = await group.start({ cooperative: true });
   await group.shared([one, two]);
   expect(group.describe().protocol).toBe('cooperative-sticky');
-  expect(one.revoked.slice(before).toSorted()).toEqual([...two.assigned].toSorted());
+  expect(new Set(one.revoked.slice(before))).toEqual(two.assigned);
   await group.append(20);
   await group.read();
   await Promise.all([one.stop(), two.stop()]);
@@ -301,27 +307,23 @@ export async function staticMember(setting: Setting): Promise<string> {
   const two = await group.start({ instance: 'two', sessionMs });
   await group.shared([one, two]);
   await group.read();
-  const before = [...two.assigned].toSorted();
+  const before = new Set(two.assigned);
   const undisturbed = one.revoked.length;
   await until('the group is stable', () => group.describe().state === 'Stable');
   await two.kill();
   const back = await group.start({ instance: 'two', sessionMs });
   await until(
     'it has its partitions',
-    () => back.assigned.size === before.length,
+    () => back.assigned.size === before.size,
     60_000,
     () => back.said.join('\n'),
   );
   await group.append(20);
   await group.read();
-  expect([...back.assigned].toSorted()).toEqual(before);
+  expect(back.assigned).toEqual(before);
   expect(one.revoked).toHaveLength(undisturbed);
-  expect(
-    group
-      .describe()
-      .members.map(({ instanceId }) => instanceId)
-      .toSorted(),
-  ).toEqual(['one', 'two']);
+  const names = group.describe().members.map(({ instanceId }) => instanceId);
+  expect(new Set(names)).toEqual(new Set(['one', 'two']));
   await Promise.all([one.stop(), back.stop()]);
   return 'yes';
 }
@@ -392,12 +394,13 @@ export async function admin({ client, abilities, node }: Setting): Promise<strin
   await appendTo(node, topic, 20);
   const nobody = { memberId: '', instanceId: null, generation: -1 };
   await node.groups.commit(group, nobody, [{ topic, partition: 0, offset: 7, leaderEpoch: -1, metadata: '' }]);
-  const { name: _, ...seen } = await drive<Record<string, unknown>>(client, 'admin', {
+  const { name, ...seen } = await drive<Record<string, unknown>>(client, 'admin', {
     bootstrap: node.bootstrap,
     topic,
     group,
     made,
   });
+  expect(name).toBe('result');
   const wanted = Object.entries(ADMIN_SEEN).filter(([name]) => !abilities.noAdmin.includes(name));
   expect(seen).toEqual(Object.fromEntries(wanted));
   const { length } = Object.keys(ADMIN_SEEN);

@@ -127,13 +127,13 @@ export class Sightings {
     return result;
   }
 
-  /** Whatever is acknowledged and missing at this moment is lost for a reason that nobody can tell. Returns how many. */
-  forgive(): number {
+  /** Whatever of `acked` is missing is lost for a reason that nobody can tell. Returns how many that are. */
+  forgive(acked: ReadonlyMap<string, readonly boolean[]>): number {
     const before = this.#excused.size;
-    for (const writer of this.#writers.values()) {
-      const { places } = this.#seen.get(writer.name)!;
-      for (let number = 0; number < writer.made; number += 1) {
-        if (writer.isAcked(number) && !places.has(number)) this.#excused.add(`${writer.name} ${number}`);
+    for (const [name, told] of acked) {
+      const { places } = this.#seen.get(name)!;
+      for (const [number, isAcked] of told.entries()) {
+        if (isAcked && !places.has(number)) this.#excused.add(`${name} ${number}`);
       }
     }
     return this.#excused.size - before;

@@ -1,23 +1,26 @@
-"""A Kafka producer for the torture test: librdkafka (confluent-kafka), idempotent, which sends for ever what it was not
-acknowledged. Before it hands on a record it says that it was made; what was acknowledged it says as it hears of it.
+"""A Kafka producer for the torture test: librdkafka (confluent-kafka), which sends for ever what it was not acknowledged.
+Before it hands on a record it says that it was made; what was acknowledged it says as it hears of it.
 
-    kafka_writer.py BOOTSTRAP TOPIC NAME RECORDS_A_SECOND KEYS PAYLOAD_BYTES
+    kafka_writer.py idempotent|transactional BOOTSTRAP TOPIC NAME RECORDS_A_SECOND KEYS PAYLOAD_BYTES
 
-Lines of JSON: {"made": N}, {"acked": [numbers]}, {"given_up": [numbers]}, {"fatal": words}. SIGTERM: it makes no more, waits
-for what is on its way, and ends.
+A transactional one acknowledges when it has committed, and aborts one transaction of ten.
+
+Lines of JSON: {"made": N}, {"acked": [numbers]}, {"aborted": [numbers]}, {"given_up": [numbers]} (nobody knows),
+{"fatal": words}. SIGTERM: it makes no more, waits for what is on its way, and ends.
 """
 
 import base64
 import json
 import os
+import random
 import signal
 import sys
 import time
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-BOOTSTRAP, TOPIC, NAME = sys.argv[1:4]
-RATE, KEYS, PAYLOAD_BYTES = (int(each) for each in sys.argv[4:7])
+KIND, BOOTSTRAP, TOPIC, NAME = sys.argv[1:5]
+RATE, KEYS, PAYLOAD_BYTES = (int(each) for each in sys.argv[5:8])
 NOISE = base64.b64encode(os.urandom(256 * 1024)).decode()
 CONFIG = {
     "bootstrap.servers": BOOTSTRAP,
@@ -80,8 +83,7 @@ def hand_on(producer, number):
         given_up.append(number)
 
 
-def main():
-    signal.signal(signal.SIGTERM, stop)
+def run_idempotent():
     producer = Producer(CONFIG, error_cb=on_error)
     made = 0
     started = time.monotonic()
@@ -107,4 +109,59 @@ def main():
     tell()
 
 
-main()
+
+def new_transactional():
+    producer = Producer({**CONFIG, "transactional.id": NAME, "transaction.timeout.ms": 60000})
+    until_done(lambda: producer.init_transactions(5))
+    return producer
+
+
+def until_done(act):
+    """Again while it can be tried again. Raises what can't."""
+    while True:
+        try:
+            return act()
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+            time.sleep(0.02)
+
+
+def transact(producer, numbers, is_to_abort):
+    """Returns what became of them."""
+    try:
+        producer.begin_transaction()
+        for number in numbers:
+            producer.produce(TOPIC, value_of(number), "%s-%d" % (NAME, number % KEYS))
+        if not is_to_abort:
+            until_done(lambda: producer.commit_transaction(5))
+            return "acked"
+    except KafkaException as error:
+        if not error.args[0].txn_requires_abort():
+            raise
+    until_done(lambda: producer.abort_transaction(5))
+    return "aborted"
+
+
+def run_transactional():
+    producer = new_transactional()
+    made = 0
+    while not is_stopping:
+        count = random.randint(1, 20)
+        numbers = list(range(made, made + count))
+        made += count
+        say(made=made)
+        try:
+            say(**{transact(producer, numbers, random.random() < 0.1): numbers})
+        except KafkaException as error:
+            say(given_up=numbers)
+            say(fatal=str(error.args[0]))
+            producer = new_transactional()
+        time.sleep(max(0, count / RATE))
+
+
+signal.signal(signal.SIGTERM, stop)
+if KIND == "idempotent":
+    run_idempotent()
+else:
+    run_transactional()

@@ -97,7 +97,8 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     openMqttWriter(appliance.mqttPort, 2),
     bridge,
     lines,
-    openKafkaWriter(appliance.kafka),
+    openKafkaWriter(appliance.kafka, 'idempotent'),
+    openKafkaWriter(appliance.kafka, 'transactional'),
   ];
   let sightings = new Sightings(writers, readTorture);
   /** Offset of the last record that was read, by `topic partition`. */
@@ -171,7 +172,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     if (isFresh) differences.push(...sightings.compareWith(before, gaps));
     if (isFresh && site.isEndCut) {
       site.isEndCut = false;
-      untold = sightings.forgive();
+      untold = sightings.forgive(acked);
       // Offsets that nobody knows to be used are given again.
       differences = differences.filter(({ kind }) => kind !== 'lost' && kind !== 'moved');
     }

@@ -1,5 +1,5 @@
 // Who writes while faults come, and keeps a ledger: sensors over MQTT with QoS 1 and QoS 2, a device with firmware-bridge, a
-// machine that writes lines (which nobody acknowledges), and an idempotent Kafka producer.
+// machine that writes lines (which nobody acknowledges), an idempotent Kafka producer and a transactional one.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -23,7 +23,7 @@ export interface TortureWriter extends Writer {
   close(): Promise<void>;
 }
 
-export const TOPICS = { readings: 2, orders: 2, bench: 1, lines: 1 } as const;
+export const TOPICS = { readings: 2, orders: 2, transfers: 2, bench: 1, lines: 1 } as const;
 export const BRIDGE_UID = '0a0b0c0d';
 
 const PYTHON_KAFKA = join(import.meta.dirname, '../../.parts/python/kafka');
@@ -33,7 +33,11 @@ const MACHINES = 4;
 const MQTT_PER_SECOND = 150;
 const MQTT_BYTES = 2_000;
 const BRIDGE_PER_SECOND = 200;
-const KAFKA_PER_SECOND = 250;
+/** Topics and speeds of the producers. */
+const PRODUCERS = {
+  idempotent: { topic: 'orders', perSecond: 200 },
+  transactional: { topic: 'transfers', perSecond: 150 },
+} as const;
 const KAFKA_KEYS = 4;
 const KAFKA_BYTES = 1_500;
 
@@ -161,31 +165,33 @@ export async function openLinesWriter(): Promise<TortureWriter & { path: string 
   };
 }
 
-/** The producer. */
-export function openKafkaWriter(bootstrap: string): TortureWriter {
-  const name = 'producer';
-  const sizes = [KAFKA_PER_SECOND, KAFKA_KEYS, KAFKA_BYTES].map(String);
-  const child = start([KAFKA_WRITER, bootstrap, 'orders', name, ...sizes], {
+/** A producer. What it aborts was never sent, as kcat reads committed records only. */
+export function openKafkaWriter(bootstrap: string, name: keyof typeof PRODUCERS): TortureWriter {
+  const { topic, perSecond } = PRODUCERS[name];
+  const sizes = [perSecond, KAFKA_KEYS, KAFKA_BYTES].map(String);
+  const child = start([KAFKA_WRITER, name, bootstrap, topic, name, ...sizes], {
     env: { ...process.env, PYTHONPATH: PYTHON_KAFKA },
   });
   const acks: boolean[] = [];
+  const aborts: boolean[] = [];
   const complaints: string[] = [];
   let [made, acked, givenUp, isEnded] = [0, 0, 0, false];
   const said = lastWords(child);
   const lines = createInterface({ input: child.stdout! });
   lines.on('line', (line) => {
-    const told = JSON.parse(line) as { made?: number; acked?: number[]; given_up?: number[]; fatal?: string };
+    const told = JSON.parse(line) as Told;
     made = told.made ?? made;
     for (const number of told.acked ?? []) acks[number] = true;
     acked += told.acked?.length ?? 0;
-    givenUp += told.given_up?.length ?? 0;
-    if (told.fatal !== undefined) complaints.push(`the idempotent producer was told: ${told.fatal}`);
+    for (const number of told.aborted ?? []) aborts[number] = true;
+    givenUp += (told.given_up?.length ?? 0) + (told.aborted?.length ?? 0);
+    if (told.fatal !== undefined) complaints.push(`it was told: ${told.fatal}`);
   });
   lines.on('close', () => (isEnded = true));
   child.once('close', (code) => (code ?? 0) !== 0 && complaints.push(`ended with ${code}: ${said()}`));
   return {
     name,
-    topic: 'orders',
+    topic,
     rule: 'once',
     connections: 1,
     complaints,
@@ -195,7 +201,7 @@ export function openKafkaWriter(bootstrap: string): TortureWriter {
     get acked() {
       return acked;
     },
-    sends: () => 1,
+    sends: (number) => (aborts[number] === true ? 0 : 1),
     isAcked: (number) => acks[number] === true,
     keyOf: (number) => `${name}-${number % KAFKA_KEYS}`,
     async settle(timeoutMs) {
@@ -207,6 +213,15 @@ export function openKafkaWriter(bootstrap: string): TortureWriter {
       child.kill('SIGKILL');
     },
   };
+}
+
+/** A line of kafka_writer.py. */
+interface Told {
+  made?: number;
+  acked?: number[];
+  aborted?: number[];
+  given_up?: number[];
+  fatal?: string;
 }
 
 function start(args: string[], options: { cwd?: string; env?: NodeJS.ProcessEnv }): ChildProcess {

@@ -83,6 +83,13 @@ def hand_on(producer, number):
         given_up.append(number)
 
 
+def poll(producer, seconds):
+    try:
+        producer.poll(seconds)
+    except KafkaException as error:
+        fatal.append(str(error.args[0]))
+
+
 def run_idempotent():
     producer = Producer(CONFIG, error_cb=on_error)
     made = 0
@@ -97,13 +104,14 @@ def run_idempotent():
             say(made=made)
             for number in range(first, made):
                 hand_on(producer, number)
-        producer.poll(0.01)
+        poll(producer, 0.01)
         tell()
         if fatal:
-            say(fatal=fatal.pop())
+            say(fatal=fatal[0])
             producer.purge()
-            producer.poll(0.1)
+            poll(producer, 0.1)
             tell()
+            fatal.clear()
             producer = Producer(CONFIG, error_cb=on_error)
     producer.flush(60)
     tell()

@@ -212,7 +212,8 @@ export function fakeLog(): FakeLog {
   }
 
   function make(name: string, settings: Partial<TopicSettings>): Topic {
-    if (!/^[\w.-]{1,249}$/.test(name)) throw new HeadwaterError('TOPIC_INVALID', `topic name ${name}`);
+    if (!/^[\w.-]{1,249}$/.test(name) || /^[.]{1,2}$/.test(name))
+      throw new HeadwaterError('TOPIC_INVALID', `topic name ${name}`);
     const partitions: FakePartition[] = [];
     const topic = { name, id: randomBytes(16), settings: { ...DEFAULT_SETTINGS, ...settings }, partitions };
     for (let index = 0; index < topic.settings.partitions; index++) {

@@ -10,7 +10,7 @@ const seed = printedSeed('test/fuzz/kafka.long.ts');
 test('any bytes are a message that comes back the same, or a FORMAT error', () => {
   const random = openRandom(seed);
   const good = goodMessages();
-  for (let round = 0; round < 2_000_000; round++) fuzzMessage(random, good);
+  for (let round = 0; round < 500_000; round++) fuzzMessage(random, good);
 });
 
 test('any stream of bytes is frames with headers, or a FORMAT error', () => {

@@ -1,7 +1,15 @@
 // `headwater log dump`: the batches of the log as they are stored, one line each, and their records if asked for.
 
 import { formatAmount } from '../config-units.ts';
-import { compressionOf, decodeRecords, isControl, readBatchHeader, splitBatches } from '../formats/batch.ts';
+import {
+  compressionOf,
+  decodeRecords,
+  isControl,
+  isTransactional,
+  readBatchHeader,
+  splitBatches,
+  type ControlType,
+} from '../formats/batch.ts';
 import { withAccess, type AccessOptions } from './access.ts';
 import { resolveOffset } from './consume.ts';
 import type { Daemon } from './daemon.ts';
@@ -31,7 +39,10 @@ interface DumpedBatch {
   producerId?: number;
   producerEpoch?: number;
   baseSequence?: number;
-  control?: true;
+  /** A batch of a transaction. */
+  transactional?: true;
+  /** The marker of a transaction's end. */
+  control?: ControlType;
   each?: DumpedRecord[];
 }
 
@@ -108,7 +119,8 @@ function describe({ topic, partition }: Part, batch: Buffer, withRecords: boolea
     baseTimestampMs,
     maxTimestampMs,
     ...(producerId >= 0 && { producerId, producerEpoch, baseSequence }),
-    ...(isControl(header) && { control: true }),
+    ...(isTransactional(header) && !isControl(header) && { transactional: true }),
+    ...(isControl(header) && { control: decodeRecords(batch)[0]?.control ?? 'other' }),
     ...(withRecords && !isControl(header) && { each: recordsOf(batch) }),
   };
 }
@@ -129,7 +141,8 @@ function lineOf(one: DumpedBatch): string {
   const producer =
     one.producerId === undefined ? [] : [`producer ${one.producerId}/${one.producerEpoch} from ${one.baseSequence}`];
   const facts = [`${one.records} records`, formatAmount(one.bytes), one.compression, times, ...producer];
-  if (one.control === true) facts.push('control');
+  if (one.transactional === true) facts.push('transactional');
+  if (one.control !== undefined) facts.push(`marker: ${one.control}`);
   const records = (one.each ?? []).map(({ offset, timestampMs, keyBytes, valueBytes, headers }) => {
     const named = headers.length === 0 ? '' : `, headers ${headers.join(' ')}`;
     return `  ${offset}  ${timeOf(timestampMs)}  key ${sizeOf(keyBytes)}, value ${sizeOf(valueBytes)}${named}\n`;

@@ -1,5 +1,6 @@
 // `headwater log export`: topics into a file that another log takes in (formats/export.ts), or one topic as JSON lines for
-// `headwater produce`. The file gets its name when it is whole and on the card. What is damaged is left out, and said.
+// `headwater produce`. The file gets its name when it is whole and on the card. What is damaged is left out, and said; what is not
+// committed, or was aborted, is left out without a word.
 
 import { createWriteStream } from 'node:fs';
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
@@ -71,7 +72,7 @@ async function exportPart({ daemon, part, number, write, end, damage, progress }
   const { logStart, highWatermark } = part;
   const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability, whenFull };
   await write({ kind: 'partition', partition: { ...settings, from: logStart, to: highWatermark } });
-  for await (const stretch of walkPart(daemon, part, logStart, highWatermark)) {
+  for await (const stretch of walkPart(daemon, part, logStart, highWatermark, true)) {
     const { from, to } = stretch;
     if (!stretch.isSound) {
       damage.push({ topic, partition, from, to, what: stretch.what });

@@ -19,6 +19,8 @@ export interface Part {
   highWatermark: number;
   /** Of its batches. */
   bytes: number;
+  /** What is read of it is committed. */
+  isCommitted?: boolean;
 }
 
 interface Summary {
@@ -69,9 +71,17 @@ const CHUNK_BYTES = 1024 * 1024;
 
 /**
  * All that a partition has from offset `from` up to `to`, in order: each batch is checked (its CRC, its records, that no
- * offset is missing), and what is damaged is told and passed over. Throws what the node answers to other faults.
+ * offset is missing), and what is damaged is told and passed over. `isCommitted`: without what was aborted, up to where
+ * the oldest open transaction begins. Throws what the node answers to other faults.
  */
-export async function* walkPart(daemon: Daemon, part: Part, from: number, to: number): AsyncGenerator<Stretch> {
+export async function* walkPart(
+  daemon: Daemon,
+  given: Part,
+  from: number,
+  to: number,
+  isCommitted = false,
+): AsyncGenerator<Stretch> {
+  const part = { ...given, isCommitted };
   let next = from;
   while (next < to) {
     const chunk = await readOrSkip(daemon, part, next, to);
@@ -132,7 +142,7 @@ function look(batches: Buffer, position: number): Seen {
     end = baseOffset + lastOffsetDelta + 1;
     const header = checkStoredBatch(batch);
     if (!isControl(header)) decodeRecords(batch);
-    return { size: batch.length, baseOffset, end, records: header.recordCount };
+    return { size: batch.length, baseOffset, end, records: isControl(header) ? 0 : header.recordCount };
   } catch (error) {
     return { what: messageOf(error), end };
   }
@@ -188,7 +198,7 @@ async function readIfSound(daemon: Daemon, part: Part, offset: number): Promise<
 }
 
 async function readChunk(daemon: Daemon, part: Part, offset: number, bytes: number): Promise<Chunk> {
-  const path = `${topicPath(part.topic)}/partitions/${part.partition}/batches?offset=${offset}&bytes=${bytes}`;
+  const path = `${topicPath(part.topic)}/partitions/${part.partition}/batches?offset=${offset}&bytes=${bytes}${part.isCommitted === true ? '&committed=1' : ''}`;
   const { headers, bytes: batches } = await daemon.get(path, 'application/octet-stream');
   return { batches, next: Number(headers['headwater-next-offset']) };
 }

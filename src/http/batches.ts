@@ -1,9 +1,10 @@
 // Batches over REST as they are stored, for the tools: reading them, and taking in those of another log exactly once.
 //
-//   GET  /topics/:topic/partitions/:partition/batches?offset=&bytes=
+//   GET  /topics/:topic/partitions/:partition/batches?offset=&bytes=&committed=
 //        Kafka's record batches one after another, from the one that holds `offset` on, up to about `bytes` (default
 //        1 MiB) and one at least. Header headwater-next-offset: where to go on; headwater-log-start and
-//        headwater-high-watermark: the ends of what can be read.
+//        headwater-high-watermark: the ends of what can be read. With `committed=1` up to the last stable offset, and with
+//        markers in the place of batches that were aborted.
 //   GET  /topics/:topic/partitions/:partition/imports?source=ID
 //        {"imported": [[0, 1500]]}: the offsets of that source that are here already
 //   POST /topics/:topic/partitions/:partition/imports?source=ID&from=0&to=1500
@@ -26,6 +27,7 @@ import {
   stampProducer,
   type BatchHeader,
 } from '../formats/batch.ts';
+import { encodeAbsence } from '../formats/marker.ts';
 import type { Log, Partition } from '../log/log.ts';
 import { checkQuery, failure, json, queryNumber, readBytes, type Answer, type Exchange } from './exchange.ts';
 import { missingOf, RANGES_MAX, withRange, type OffsetRange } from './imported.ts';
@@ -50,17 +52,21 @@ export interface BatchesNeeds {
 }
 
 export async function readBatches({ log }: BatchesNeeds, { params, query }: Exchange): Promise<Answer> {
-  checkQuery(query, ['offset', 'bytes']);
+  checkQuery(query, ['offset', 'bytes', 'committed']);
   const partition = findPartition(findTopic(log, params.get('topic')), params.get('partition') ?? '');
   const offset = queryNumber(query, 'offset', partition.logStart, 0, Number.MAX_SAFE_INTEGER);
   const bytes = queryNumber(query, 'bytes', READ_BYTES_DEFAULT, 1, READ_BYTES_MAX);
   // What comes in meanwhile is for the next request.
-  const { logStart, highWatermark } = partition;
+  const isCommitted = queryNumber(query, 'committed', 0, 0, 1) === 1;
+  const { logStart, highWatermark, lastStableOffset } = partition;
+  const end = isCommitted ? lastStableOffset : highWatermark;
   try {
-    const batches = await partition.read(offset, bytes);
+    const batches = isCommitted
+      ? (await partition.readStable(offset, bytes)).map((batch) => committedOnly(partition, batch))
+      : await partition.read(offset, bytes);
     const last = batches.at(-1);
     const headers = {
-      'headwater-next-offset': String(last === undefined ? Math.max(offset, highWatermark) : endOf(last)),
+      'headwater-next-offset': String(last === undefined ? Math.max(offset, end) : endOf(last)),
       'headwater-log-start': String(logStart),
       'headwater-high-watermark': String(highWatermark),
     };
@@ -70,6 +76,11 @@ export async function readBatches({ log }: BatchesNeeds, { params, query }: Exch
     if (!DAMAGE.some((code) => isHeadwaterError(error, code))) throw error;
     return failure(500, 'STORE_CORRUPT', messageOf(error));
   }
+}
+
+function committedOnly(partition: Partition, batch: Buffer): Buffer {
+  const header = readBatchHeader(batch);
+  return isControl(header) || partition.isData(header) ? batch : encodeAbsence(header);
 }
 
 function endOf(batch: Buffer): number {

@@ -311,6 +311,7 @@ export function openStream(needs: StreamNeeds): Stream {
     });
     if (typeof piece !== 'number') return piece;
     onPassed(progress, piece);
+    save(false).catch((error: unknown) => trace.limited('position was not kept', { why: messageOf(error) }));
     return undefined;
   }
 

@@ -206,16 +206,16 @@ describe('verify', () => {
 /** Turns a bit in the batch that holds `offset`, on its way to whoever reads. */
 async function spoil(site: Site, offset: number): Promise<void> {
   const partition = site.partition();
-  const read = partition.read.bind(partition);
-  partition.read = async (from, bytesMax) => {
-    const batches = await read(from, bytesMax);
-    return batches.map((batch) => {
-      if (Number(batch.readBigInt64BE(0)) !== offset) return batch;
-      const copy = Buffer.from(batch);
-      copy[70]! ^= 1;
-      return copy;
-    });
+  const spoilt = (batch: Buffer): Buffer => {
+    if (Number(batch.readBigInt64BE(0)) !== offset) return batch;
+    const copy = Buffer.from(batch);
+    copy[70]! ^= 1;
+    return copy;
   };
+  for (const way of ['read', 'readStable'] as const) {
+    const read = partition[way].bind(partition);
+    partition[way] = async (from, bytesMax) => (await read(from, bytesMax)).map(spoilt);
+  }
 }
 
 describe('dump', () => {

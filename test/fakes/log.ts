@@ -164,10 +164,10 @@ export class FakePartition implements Partition {
   }
 
   async waitBeyond(offset: number, signal?: AbortSignal): Promise<void> {
-    if (this.highWatermark > offset || signal?.aborted === true) return;
+    if (this.lastStableOffset > offset || signal?.aborted === true) return;
     await new Promise<void>((resolve) => {
       const stop = this.onGrowth(() => {
-        if (this.highWatermark <= offset) return;
+        if (this.lastStableOffset <= offset) return;
         stop();
         resolve();
       });

@@ -1,6 +1,6 @@
 // Batches over HTTP, out of one log and into another: whole, once, in order.
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { encodeBatch, splitBatches, stampOffset } from '../../src/formats/batch.ts';
+import { checkStoredBatch, encodeBatch, readBatchHeader, splitBatches, stampOffset } from '../../src/formats/batch.ts';
 import type { Log } from '../../src/log/log.ts';
 import { fakeClock } from '../fakes/clock.ts';
 import { until } from '../parts/until.ts';
@@ -61,6 +61,34 @@ test('batches come as they are stored, and where to go on', async () => {
   const end = await door.ask('/topics/readings/partitions/0/batches?offset=5');
   expect([end.text, end.headers['headwater-next-offset']]).toEqual(['', '5']);
   expect((await door.ask('/topics/readings/partitions/0/batches?offset=6')).status).toBe(416);
+});
+
+test('what counts of transactions is exported without a missing offset, and imported as plain records', async () => {
+  const it = partition();
+  const within = (producerId: number, first: number, baseSequence = 0): Buffer => {
+    const records = [first, first + 1].map((each) => ({ timestampMs: 1, key: null, value: Buffer.from(String(each)) }));
+    return encodeBatch(records, { producerId, producerEpoch: 0, baseSequence, isTransactional: true });
+  };
+  await it.append(within(7, 0), true);
+  await it.append(within(8, 100), true);
+  await it.endTransaction({ producerId: 8, producerEpoch: 0, isCommit: false }).done();
+  await it.endTransaction({ producerId: 7, producerEpoch: 0, isCommit: true }).done();
+  await it.append(batchOf(2, 1));
+  await it.append(within(7, 200, 2), true);
+  const port = door.room.address.port;
+  const whole = await fetch(`http://127.0.0.1:${port}/topics/readings/partitions/0/batches?committed=1`);
+  expect(whole.headers.get('headwater-next-offset')).toBe('7');
+  const batches = splitBatches(Buffer.from(await whole.arrayBuffer()));
+  const found = batches.map((batch) => [readBatchHeader(batch).baseOffset, checkStoredBatch(batch).lastOffsetDelta]);
+  expect(found).toEqual([[0, 1], [2, 1], [4, 0], [5, 0], [6, 0]]); // prettier-ignore
+  await open.log.createTopic('other');
+  const path = `/topics/other/partitions/0/imports?source=${SOURCE}&from=0&to=7`;
+  const answer = await door.ask(path, { method: 'POST', headers: BYTES, body: Buffer.concat(batches) });
+  expect(answer.json).toMatchObject({ records: 3 });
+  const other = open.log.topic('other')!.partitions[0]!;
+  expect(other.lastStableOffset).toBe(3);
+  expect(numbersOf(await readAll(other))).toEqual([0, 1, 2]);
+  expect((await door.ask('/topics/readings/partitions/0/records?offset=2')).json).toMatchObject({ nextOffset: 7 });
 });
 
 test('what is imported twice is kept once', async () => {

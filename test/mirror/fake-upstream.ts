@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { systemClock } from '../../src/clock.ts';
+import { encodeBatch } from '../../src/formats/batch.ts';
 import type { Log, Partition, Position, Positions } from '../../src/log/log.ts';
 import type { Connect } from '../../src/mirror/connection.ts';
 import { openMirrors, type MirrorConfig, type MirrorNeeds, type Mirrors } from '../../src/mirror/mirror.ts';
@@ -21,6 +22,10 @@ export interface Pair {
   card: Map<string, Position>;
   status(): MirrorStatus;
   append(topic: string, count: number, partition?: number): Promise<void>;
+  /** The same in a transaction; returns what commits it. */
+  begin(topic: string, count: number): Promise<() => Promise<void>>;
+  /** Records that are aborted. */
+  abort(topic: string, count: number): Promise<void>;
   open(needs?: Partial<MirrorNeeds>): Promise<void>;
   close(): Promise<void>;
   /** kill -9: sockets reset, nothing more is written. Each lazy position has reached the card or not, by `isWritten`. */
@@ -60,6 +65,22 @@ export async function openPair(config: Partial<MirrorConfig> = {}, options: Brok
       next.set(partition, first + count);
       await partition.append(batchOf(first, count));
     },
+    async begin(topic, count) {
+      log.ensureTopic(topic);
+      const partition = log.partition(topic);
+      const first = next.get(partition) ?? 0;
+      next.set(partition, first + count);
+      const producerId = 1_000_000 + first;
+      await partition.append(withinTransaction(producerId, first, count), true);
+      return () => partition.endTransaction({ producerId, producerEpoch: 0, isCommit: true }).done();
+    },
+    async abort(topic, count) {
+      log.ensureTopic(topic);
+      const partition = log.partition(topic);
+      const producerId = 2_000_000 + partition.highWatermark;
+      await partition.append(withinTransaction(producerId, -1000, count), true);
+      await partition.endTransaction({ producerId, producerEpoch: 0, isCommit: false }).done();
+    },
     async open(needs = {}) {
       const started: Life = { mirrors: undefined as never, isAlive: true, sockets: new Set(), lazy: new Map() };
       life = started;
@@ -98,6 +119,13 @@ export async function openPair(config: Partial<MirrorConfig> = {}, options: Brok
     },
   };
   return pair;
+}
+
+function withinTransaction(producerId: number, first: number, count: number): Buffer {
+  const records = Array.from({ length: count }, (_, index) => {
+    return { timestampMs: 1_700_000_000_000, key: null, value: Buffer.from(String(first + index)) };
+  });
+  return encodeBatch(records, { producerId, producerEpoch: 0, baseSequence: 0, isTransactional: true });
 }
 
 /** Plain TCP, whose sockets end with that life. */

@@ -29,8 +29,7 @@ async function oneTurn(pair: Pair, random: () => number, counts: Map<string, num
   const share = random() < 0.5 ? 0 : random() * 0.6;
   pair.broker.fate = () => (random() < share ? FATES[Math.floor(random() * FATES.length)]! : 'do');
   for (const topic of TOPICS) {
-    for (let batch = Math.floor(random() * 4); batch > 0; batch -= 1)
-      await pair.append(topic, take(random, counts, topic));
+    for (let batch = Math.floor(random() * 4); batch > 0; batch -= 1) await append(pair, random, counts, topic);
   }
   await sleep(random() * 30);
   const event = random();
@@ -48,6 +47,18 @@ async function oneTurn(pair: Pair, random: () => number, counts: Map<string, num
     await pair.close();
     await pair.open();
   }
+}
+
+/** Plainly, or in a transaction that is committed or aborted, with more records before its end. */
+async function append(pair: Pair, random: () => number, counts: Map<string, number>, topic: string): Promise<void> {
+  if (random() < 0.5) return pair.append(topic, take(random, counts, topic));
+  if (random() < 0.4) {
+    await pair.abort(topic, 1 + Math.floor(random() * 5));
+    return undefined;
+  }
+  const end = await pair.begin(topic, take(random, counts, topic));
+  if (random() < 0.5) await pair.append(topic, take(random, counts, topic));
+  return end();
 }
 
 function take(random: () => number, counts: Map<string, number>, topic: string): number {

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
-import { systemClock, type Clock } from '../../src/clock.ts';
+import { systemClock, type Clock, type ClockDoubt } from '../../src/clock.ts';
 import { openCommands, type Commands, type CommandOrder, type Following } from '../../src/commands/commands.ts';
 import { openIntake } from '../../src/intake/intake.ts';
-import { openLogFolder, readAll, silent, type OpenLogFolder } from '../log/open-log.ts';
+import { batchOf, openLogFolder, readAll, silent, type OpenLogFolder } from '../log/open-log.ts';
 import { until } from '../parts/until.ts';
 
 interface Site {
@@ -208,4 +208,28 @@ test('partitions that a topic gets meanwhile are followed, too', async () => {
     await until('it ran', () => ran.length === index + 1);
   }
   expect(ran).toEqual(['of 0', 'of 1', 'of 2']);
+});
+
+test('while nobody knows the time, what came before the start is not carried out: nobody knows how old it is', async () => {
+  const doubt: ClockDoubt = { boot: 7, bootId: '5f1d', upMs: (stampMs) => stampMs, records: 0 };
+  const ran: string[] = [];
+  const there = await site({ ...systemClock, doubt });
+  await there.opened.log.createTopic('orders');
+  await placed(there, there.commands.follow(order(ran)));
+  // By the clock of another machine, which knows the time.
+  const [partition] = there.opened.log.topic('orders')!.partitions;
+  await partition!.append(batchOf(1, 1, { timestampMs: Date.now() }));
+  await until('what comes while it runs is carried out', () => ran.length === 1);
+  await there.commands.close();
+  await partition!.append(batchOf(2, 1, { timestampMs: Date.now() }));
+  await there.restart();
+  there.commands.follow(order(ran));
+  await there.send('stamped by this boot');
+  await until('all are answered', async () => (await there.answers()).length === 3);
+  expect(ran).toEqual(['1', 'stamped by this boot']);
+  expect((await there.answers()).map(({ outcome, reason }) => [outcome, reason])).toEqual([
+    ['done', undefined],
+    ['expired', 'nobody knows how old it is: the clock is not set yet'],
+    ['done', undefined],
+  ]);
 });

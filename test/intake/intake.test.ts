@@ -3,16 +3,20 @@ import { HeadwaterError } from '../../src/errors.ts';
 import { partitionOfKey } from '../../src/formats/murmur2.ts';
 import { openIntake, type IntakeLimits, type IntakeRoom } from '../../src/intake/intake.ts';
 import type { RouteRule } from '../../src/intake/routes.ts';
-import { systemClock } from '../../src/clock.ts';
+import { systemClock, type Clock, type ClockDoubt } from '../../src/clock.ts';
+import { unsureBootIn } from '../../src/formats/batch.ts';
 import { createTrace } from '../../src/trace.ts';
 import { gatherLog, type GatherLog } from '../fakes/gather-log.ts';
 
 const WALL_MS = 1_800_000_000_123;
 const PLANT: RouteRule = { mqtt: 'plant/+line/+machine/#', topic: 'readings', key: '{line}/{machine}' };
 
-function open(routes: RouteRule[] = [], limits: IntakeLimits = {}): { intake: IntakeRoom; fake: GatherLog } {
+function open(
+  routes: RouteRule[] = [],
+  limits: IntakeLimits = {},
+  clock: Clock = { ...systemClock, wallMs: () => WALL_MS },
+): { intake: IntakeRoom; fake: GatherLog } {
   const fake = gatherLog();
-  const clock = { ...systemClock, wallMs: () => WALL_MS };
   const trace = createTrace({ write: () => {} });
   return { fake, intake: openIntake({ log: fake.log, routes, nodeName: 'pump-7', clock, trace, limits }) };
 }
@@ -214,4 +218,54 @@ test('records and bytes are counted by door', () => {
     { labels: { door: 'mqtt' }, value: 5 },
     { labels: { door: 'serial' }, value: 1 },
   ]);
+});
+
+/** A clock that nobody has set yet; `set` ends that. */
+function unsetClock() {
+  const clock = { ...systemClock, wallMs: () => WALL_MS, doubt: undefined as ClockDoubt | undefined };
+  const doubt: ClockDoubt = { boot: 7, bootId: '5f1d', upMs: (stampMs) => stampMs - WALL_MS + 3000, records: 0 };
+  clock.doubt = doubt;
+  return { clock, doubt, set: (shiftMs: number) => ((doubt.shiftMs = shiftMs), (clock.doubt = undefined)) };
+}
+
+test('while nobody knows the time, batches bear the boot and records say so; the times of others stay apart', () => {
+  const { clock, doubt } = unsetClock();
+  const { intake, fake } = open([], {}, clock);
+  intake.accept({ topic: 't', key: null, value: Buffer.from('1') });
+  intake.accept({ topic: 't', key: null, value: Buffer.from('2'), headers: [{ key: 'a', value: null }] });
+  intake.accept({ topic: 't', key: null, value: Buffer.from('3'), timestampMs: 5, isTimeGiven: true });
+  intake.accept({ topic: 't', key: null, value: Buffer.from('4') });
+  fake.commit();
+  const value = Buffer.from(JSON.stringify({ boot: '5f1d', upMs: 3000, stampMs: WALL_MS }));
+  const stamped = { key: 'headwater.clock', value };
+  expect(fake.batches('t').map(unsureBootIn)).toEqual([7, undefined, 7]);
+  expect(fake.records('t').map(({ headers }) => headers)).toEqual([
+    [stamped],
+    [{ key: 'a', value: null }, stamped],
+    [],
+    [stamped],
+  ]);
+  expect(values(fake, 't')).toEqual(['1', '2', '3', '4']);
+  expect(doubt.records).toBe(3);
+});
+
+test('when the clock is set, what comes next is in a batch of its own, and what waited is put right', () => {
+  const { clock, doubt, set } = unsetClock();
+  const { intake, fake } = open([], {}, clock);
+  intake.accept({ topic: 't', key: null, value: Buffer.from('1') });
+  set(1000);
+  intake.accept({ topic: 't', key: null, value: Buffer.from('2') });
+  intake.accept({ topic: 't', key: null, value: Buffer.from('3'), timestampMs: WALL_MS, doubt });
+  fake.commit();
+  expect(fake.batches('t').map(unsureBootIn)).toEqual([7, undefined]);
+  expect(fake.records('t').map(({ timestampMs }) => timestampMs)).toEqual([WALL_MS, WALL_MS, WALL_MS + 1000]);
+});
+
+test('a record that has just room is not refused for the sake of its note', () => {
+  const { clock } = unsetClock();
+  const { intake, fake } = open([], { batchBytesMax: 1000 }, clock);
+  intake.accept({ topic: 't', key: null, value: Buffer.alloc(890) });
+  fake.commit();
+  expect(fake.batches('t').map(unsureBootIn)).toEqual([7]);
+  expect(fake.records('t')[0]!.headers).toEqual([]);
 });

@@ -130,3 +130,20 @@ test('records are counted to an offset where not every offset has one', async ()
   expect(await Promise.all([1, 2, 3, 6].map((count) => behind(0, count)))).toEqual([1, 4, 9, 12]);
   expect(await Promise.all([behind(1, 1), behind(2, 2), behind(5, 2), behind(9, 99)])).toEqual([4, 9, 10, 12]);
 });
+
+test('batches before one that is held back do not wait for it, and it is read again when it may go', async () => {
+  const { partition } = await feedOf([2, 2, 2]);
+  const budget = createBudget(1_000_000);
+  let isHeld = true;
+  const feed = createFeed(partition, budget, ({ baseOffset }) => isHeld && baseOffset === 2);
+  await feed.fill(0, never);
+  expect(numbers(feed.cut(0, { mergeBytes: 1e6, recordsMax: Infinity }) as Piece)).toEqual([0, 1]);
+  await feed.fill(2, never);
+  expect(feed.first()).toMatchObject({ baseOffset: 2 });
+  isHeld = false;
+  feed.drop();
+  await feed.fill(2, never);
+  expect(numbers(feed.cut(2, { mergeBytes: 1e6, recordsMax: Infinity }) as Piece)).toEqual([2, 3, 4, 5]);
+  feed.drop();
+  expect(budget.heldBytes).toBe(0);
+});

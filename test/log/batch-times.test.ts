@@ -155,6 +155,8 @@ test('a search by time finds what was stamped before the time was known', async 
     await stamp(100_000);
     await machine.pass(SECOND);
   }
+  // By what they bear as yet.
+  expect(await (await partition()).offsetAtTime(BUILT + 1.5 * SECOND)).toMatchObject({ offset: 2 });
   await becomeKnown(TRUE);
   const found = await (await partition()).offsetAtTime(TRUE - 2.5 * SECOND);
   expect({ ...found, timestampMs: inSeconds(found!.timestampMs) }).toEqual({

@@ -87,6 +87,15 @@ test('a boot that ends before its time was known stays unsure, and is bounded by
   expect(machine.times.latestOf(1, BUILT)).toBe(began);
 });
 
+test('such a boot is bounded by the next that knew the time from the start, and by no later one', async () => {
+  const machine = await fakeMachine({ wallMs: 0, builtMs: BUILT });
+  await machine.pass(MINUTE);
+  await machine.reboot(TRUE);
+  expect(machine.times.latestOf(1, BUILT)).toBe(TRUE);
+  await machine.reboot(TRUE + DAY);
+  expect(machine.times.latestOf(1, BUILT)).toBe(TRUE);
+});
+
 test('the table of boots is bounded', async () => {
   const machine = await fakeMachine({ wallMs: 0, builtMs: BUILT });
   for (let boot = 2; boot <= 300; boot++) await machine.reboot();

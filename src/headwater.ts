@@ -214,7 +214,9 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
   function ready(): Health {
     const { state, reason } = log.status();
     const reasons: string[] = [];
-    if (state !== 'ok') reasons.push(`the card refuses writes: ${reason ?? 'unknown'}`);
+    if (state === 'full') reasons.push(`no record is taken: ${reason!}`);
+    else if (state === 'read-only') reasons.push(`read-only: ${reason!}`);
+    else if (state !== 'ok') reasons.push(`the card refuses writes: ${reason ?? 'unknown'}`);
     else if (log.isFull()) reasons.push('more records wait for their commit than may wait');
     return { ok: reasons.length === 0, reasons };
   }

@@ -7,6 +7,7 @@ import type { Headwater } from '../headwater.ts';
 import { clockLines } from './clock-lines.ts';
 import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
+import { roomLines } from './room-lines.ts';
 import { serialLines } from './serial-lines.ts';
 import { table, type Terminal } from './terminal.ts';
 import { wearLines } from './wear-lines.ts';
@@ -72,6 +73,7 @@ function render(now: Status): string {
       ['  bytes on the card', log.diskBytes],
       ['  of the budget, %', share],
     ]),
+    ...roomLines(log),
     ...lossLines(log.losses),
     ...wearLines(now.wear),
     ...clockLines(now.clock),

@@ -40,8 +40,9 @@ interface Known {
 }
 
 const HOUR_MS = 3_600_000;
+const FULL_SOON_MS = 24 * HOUR_MS;
 const MIB = 2 ** 20;
-/** Opening the log again on a full disk takes room for three memtables of 8 MiB, twice over. */
+/** The ballast, and what the store needs for its work. */
 const FREE_BYTES_MIN = 64 * MIB;
 const YEARS_ERROR = 0.5;
 const YEARS_WARNING = 3;
@@ -67,6 +68,7 @@ export const CHECKS: readonly Known[] = [
   { id: 'HW011', name: 'serial ports', look: serial },
   { id: 'HW012', name: 'speed of the card', look: speed },
   { id: 'HW013', name: 'losses', look: losses },
+  { id: 'HW014', name: 'ballast', look: ballast },
 ];
 
 /** All checks that can be made with these facts, in order. */
@@ -119,10 +121,12 @@ function clock({ status, isRunning }: Facts): Finding | undefined {
 
 function writes({ status, isRunning }: Facts): Finding {
   const { state, reason } = status.log;
+  const found = `${reason ?? 'unknown'}; nothing is acknowledged`;
   if (state === 'ok') return ok(isRunning ? 'the card takes writes' : 'the log can be opened');
-  const next =
-    'free space if the disk is full; else copy the data folder to another card, `headwater log verify` tells what is sound';
-  return error(`the card refuses writes: ${reason ?? 'unknown'}; nothing is acknowledged`, next);
+  if (state === 'full') return error(found, 'see HW005: what is upstream makes room, or raise data.budget');
+  if (state === 'read-only') return error(`read-only: ${found}`, 'see HW004: remove what others have on this disk');
+  const next = 'copy the data folder to another card, `headwater log verify` tells what is sound';
+  return error(`the card refuses writes: ${found}`, next);
 }
 
 function wear({ status }: Facts): Finding {
@@ -150,28 +154,50 @@ function wear({ status }: Facts): Finding {
 function diskSpace({ disk, status }: Facts): Finding | undefined {
   if (disk === undefined) return undefined;
   const { freeBytes, totalBytes } = disk;
-  const { budgetBytes, diskBytes } = status.log;
+  const { budgetBytes, diskBytes, room, state } = status.log;
   const found = `${formatAmount(freeBytes)} of ${formatAmount(totalBytes)} are free`;
-  if (freeBytes < FREE_BYTES_MIN)
-    return error(`${found}: the log needs some to go on`, 'remove what other programs have left on this disk');
+  const remove = 'remove what other programs have left on this disk';
+  if (state === 'read-only') return error(`${found}: it serves and mirrors, and takes no record`, remove);
+  if (freeBytes < FREE_BYTES_MIN) return error(`${found}: the log needs some to go on`, remove);
+  // What the ballast is still to take is in both.
   const wanted = budgetBytes - diskBytes;
   if (freeBytes >= wanted) return ok(`${found}, the log may still take ${formatAmount(wanted)} of them`);
+  const fits = diskBytes + freeBytes - FREE_BYTES_MIN;
   return warning(
     `${found}, and the budget lets the log take ${formatAmount(wanted)} more: the disk is full before`,
-    `set data.budget to ${formatAmount(Math.max(0, diskBytes + freeBytes - FREE_BYTES_MIN))} or less, or free some space`,
+    fits > room.ballastTargetBytes ? `set data.budget to ${formatAmount(fits)} or less, or free some space` : remove,
   );
 }
 
 function budget({ status }: Facts): Finding {
-  const { diskBytes, budgetBytes, droppedUnsent } = status.log;
+  const { diskBytes, budgetBytes, dropped, droppedUnsent, room, state } = status.log;
   const share = Math.round((100 * diskBytes) / budgetBytes);
   const found = `the log takes ${formatAmount(diskBytes)}, ${share} % of its budget`;
+  const raise = 'raise data.budget, shorten retention of what is not mirrored, or mend the link';
+  if (state === 'full')
+    return error(`${found}: publishers are held back`, `${raise}; or let go of old records: whenFull`);
   if (droppedUnsent.bytes > 0) {
-    const lost = `${formatAmount(droppedUnsent.bytes)} were removed before a mirror had sent them`;
-    return error(`${found}; ${lost}`, 'raise data.budget, shorten retention of what is not mirrored, or mend the link');
+    const lost = `${formatAmount(droppedUnsent.bytes)} were dropped before a mirror had sent them`;
+    return error(`${found}; ${lost}`, raise);
   }
-  if (share < 95) return ok(found);
-  return note(`${found}: the oldest records go`, 'raise data.budget if they should stay longer');
+  const { fullSeconds } = room;
+  if (fullSeconds !== undefined && fullSeconds * 1000 < FULL_SOON_MS) {
+    return warning(`${found}, and is full in ${formatAge(fullSeconds * 1000)} at the present pace`, raise);
+  }
+  if (dropped.records > 0) return note(`${found}; ${dropped.records} of the oldest records were dropped`, raise);
+  return ok(found);
+}
+
+function ballast({ status, isRunning }: Facts): Finding | undefined {
+  const { ballastBytes, ballastTargetBytes } = status.log.room;
+  // A folder that is looked at has none, and a node makes it when it has run for a while.
+  if (!isRunning || ballastTargetBytes === 0) return undefined;
+  const found = `${formatAmount(ballastBytes)} of ${formatAmount(ballastTargetBytes)} are kept back for a full disk`;
+  if (ballastBytes >= ballastTargetBytes) return ok(found);
+  return note(
+    `${found}: the rest is made when there is room`,
+    'see HW004; a node that is ended without it may need room to start',
+  );
 }
 
 function backlog({ status }: Facts): Finding | undefined {

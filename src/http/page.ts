@@ -134,6 +134,8 @@ function isSafe({ log, wear, clock, health }: Status): string {
     row('waits for the card', size(log.waitingBytes)),
     row('last commit', `${Math.round(log.commits.lastMs)} ms`),
     row('on the card', `${size(log.diskBytes)} of ${size(log.budgetBytes)} (${share} %)`),
+    row('room for records', roomOf(log)),
+    ...(log.dropped.records > 0 ? [row('dropped for want of room', counted(log.dropped.records))] : []),
     row('the card lasts', lifeOf(wear)),
     row('the clock', clockWords(clock)),
     ...health.reasons.map((reason) => row('!', reason)),
@@ -145,6 +147,13 @@ function isSafe({ log, wear, clock, health }: Status): string {
 function clockWords({ state, why, unsureRecords }: Status['clock']): string {
   if (state !== 'unsure') return state === 'kept' ? `not believed: ${why}` : state;
   return `not set yet: ${counted(unsureRecords)} wait for the right time`;
+}
+
+function roomOf({ room, state }: Status['log']): string {
+  const left = state === 'ok' ? size(room.leftBytes) : `none, ${state}`;
+  const full = room.fullSeconds === undefined ? '' : `, full in ${formatAge(room.fullSeconds * 1000)}`;
+  const drained = room.drainSeconds === undefined ? '' : `, sent in ${formatAge(room.drainSeconds * 1000)}`;
+  return `${left}${full}${drained}`;
 }
 
 function lifeOf({ yearsLeft, recent }: Status['wear']): string {

@@ -44,6 +44,10 @@ function withLog(log: Partial<typeof LOG>): Facts {
   return withStatus({ log: { ...LOG, ...log } });
 }
 
+function withRoom(room: Partial<(typeof LOG)['room']>): Facts {
+  return withLog({ room: { ...LOG.room, ...room } });
+}
+
 function withWear(wear: Partial<typeof WEAR>): Facts {
   return withStatus({ wear: { ...WEAR, ...wear } });
 }
@@ -96,9 +100,26 @@ test.each<[string, string, string, Facts, string]>([
     'error',
     'unsent records removed',
     withLog({ droppedUnsent: { batches: 1, bytes: 5e6 } }),
-    '5.0 MB were removed',
+    '5.0 MB were dropped',
   ],
-  ['HW005', 'note', 'a budget that is used up', withLog({ diskBytes: 7.9e9 }), '99 % of its budget'],
+  ['HW005', 'error', 'a budget that is reached', withLog({ state: 'full', reason: 'the budget is' }), 'are held back'],
+  ['HW005', 'warning', 'a budget that is reached soon', withRoom({ fullSeconds: 7200 }), 'full in 2h'],
+  [
+    'HW005',
+    'note',
+    'records that were let go',
+    withLog({ dropped: { records: 7, batches: 1, bytes: 99 } }),
+    '7 of the oldest',
+  ],
+  [
+    'HW002',
+    'error',
+    'a disk that others filled',
+    withLog({ state: 'read-only', reason: 'the disk is full' }),
+    'read-only: the disk',
+  ],
+  ['HW004', 'error', 'the same', withLog({ state: 'read-only', reason: 'the disk is full' }), 'takes no record'],
+  ['HW014', 'note', 'a ballast that is given back', withRoom({ ballastBytes: 0 }), '0 B of 32.0 MB'],
   ['HW006', 'warning', 'an old backlog', withMirror({ backlog: { records: 9, bytes: 9, ageSeconds: 7200 } }), 'for 2h'],
   [
     'HW006',

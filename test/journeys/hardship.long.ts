@@ -1,5 +1,5 @@
-// The appliance where it is not wanted: a card that is in use, read-only or full, an upstream that refuses, and an end in
-// the middle of everything. Each time it says what is wrong, and what was acknowledged is there. Needs root, for tmpfs.
+// The appliance where it is not wanted: a card that is in use or read-only, an upstream that refuses, and an end in the middle
+// of everything. Each time it says what is wrong, and what was acknowledged is there. Needs root, for tmpfs.
 
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,12 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createAppliance, type Appliance, type ApplianceConfig } from '../parts/appliance.ts';
-import { readTopic } from '../parts/kcat.ts';
-import { freePort, startKafka } from '../parts/kafka.ts';
+import { startKafka } from '../parts/kafka.ts';
 import { expectPublished, expectSame } from '../parts/ledger.ts';
-import { openPublisher, type Publisher } from '../parts/publisher.ts';
+import type { Publisher } from '../parts/publisher.ts';
 import { until } from '../parts/until.ts';
-import { keyOf, noisyReadingOf, openSensors, plantConfig } from './sensors.ts';
+import { keyOf, openSensors, plantConfig } from './sensors.ts';
 
 const appliances: Appliance[] = [];
 const sensors: Publisher[] = [];
@@ -74,96 +73,6 @@ test('a read-only card ends the start with what is wrong', async () => {
   expect(said).toMatch(/^headwater: .*read-only/im);
   expect(said.trim().split('\n')).toHaveLength(1);
 });
-
-test('a full card: sensors are held back, reading goes on, nothing acknowledged is lost, and it mends itself', async () => {
-  const card = await mountCard('size=40m');
-  const appliance = await given(plantConfig('127.0.0.1:1', { data: { dir: join(card, 'data') }, mirror: [] }));
-  await appliance.start();
-  for (const [clientId, qos] of [
-    ['line-a', 1],
-    ['line-b', 2],
-  ] as const) {
-    sensors.push(
-      openPublisher({ port: appliance.mqttPort, clientId, qos, perSecond: 2_000, topicOf, payloadOf: noisyReadingOf }),
-    );
-  }
-
-  await until('the card is full', async () => (await healthOf(appliance, 'ready')).code === 503, 120_000);
-  const { reasons } = await healthOf(appliance, 'ready');
-  const live = await healthOf(appliance, 'live');
-  const ackedBefore = sensors.map(({ counts }) => counts.acked);
-  const whileFull = await expectPublished(appliance.kafka, 'readings', sensors, keyOf);
-  remount(card, 'size=400m');
-  await until('it goes on', () => sensors.every(({ counts }, index) => counts.acked > ackedBefore[index]! + 1_000));
-  for (const sensor of sensors) sensor.stop();
-  for (const sensor of sensors) await sensor.settled();
-
-  expect(reasons.join()).toMatch(/full/);
-  expect(live.code).toBe(200);
-  expect(whileFull.found).toBeGreaterThan(5_000);
-  expect((await healthOf(appliance, 'ready')).code).toBe(200);
-  const count = await expectPublished(appliance.kafka, 'readings', sensors, keyOf);
-  expect(count).toMatchObject({ acked: count.published, again: 0 });
-});
-
-test('killed on a full card: it can not start, says so, and has everything when there is room', async () => {
-  const card = await mountCard('size=40m');
-  const appliance = await given(plantConfig('127.0.0.1:1', { data: { dir: join(card, 'data') }, mirror: [] }));
-  await appliance.start();
-  sensors.push(
-    openPublisher({
-      port: appliance.mqttPort,
-      clientId: 'line-a',
-      qos: 2,
-      perSecond: 4_000,
-      topicOf,
-      payloadOf: noisyReadingOf,
-    }),
-  );
-  await until('the card is full', async () => (await healthOf(appliance, 'ready')).code === 503, 120_000);
-  sensors[0]!.stop();
-  await appliance.kill();
-  execFileSync('sh', ['-c', `cat /dev/zero > ${card}/ballast || true`], { stdio: 'ignore' });
-
-  const { code, said } = await appliance.fail();
-  await rm(join(card, 'ballast'));
-  remount(card, 'size=400m');
-  await appliance.start();
-  await sensors[0]!.settled();
-
-  expect(code).toBe(75);
-  expect(said).toMatch(/^headwater: .*the disk is full/m);
-  const count = await expectPublished(appliance.kafka, 'readings', sensors, keyOf);
-  expect(count).toMatchObject({ acked: count.published, again: 0 });
-});
-
-test('a Kafka that is away for good: sensors do not notice, the oldest records go at the budget, and that is said', async () => {
-  const budgetBytes = 128 * 1024 * 1024;
-  const appliance = await given(plantConfig(`127.0.0.1:${await freePort()}`, { data: { budget: '128MiB' } }));
-  await appliance.start();
-  const load = { perSecond: 5_000, total: 42_000, qos1: 4, qos2: 3 };
-  const payloadOf = (clientId: string, number: number): string => noisyReadingOf(clientId, number, 6_000);
-  sensors.push(...openSensors(appliance.mqttPort, { ...load, payloadOf }));
-
-  for (const sensor of sensors) await sensor.settled(120_000);
-  await until('the folder is within its budget', async () => (await appliance.status()).log.diskBytes <= budgetBytes);
-  const { health, log, mirrors } = await appliance.status();
-  const left = await readTopic(appliance.kafka, 'readings');
-
-  expect(health).toEqual({ ok: true, reasons: [] });
-  expect(appliance.output()).toContain('the budget is reached: records are removed that a mirror has not sent');
-  expect(log.droppedUnsent.bytes).toBeGreaterThan(budgetBytes / 4);
-  expect(mirrors).toMatchObject([{ state: 'down', records: 0, backlog: { records: left.length } }]);
-  const gone = 42_000 - left.length;
-  expect(gone).toBeGreaterThan(5_000);
-  expect(mirrors[0]!.problems).toContain(`${gone} records were removed here before they were sent`);
-  const ends = left.map(({ value }) => String(value).slice(0, 40)).join();
-  for (const { clientId, ledger } of sensors) expect(ends).toContain(`{"from":"${clientId}","n":${ledger.length - 1},`);
-});
-
-function topicOf(number: number): string {
-  return `plant/a/${number % 4}/x`;
-}
 
 test('SIGTERM under load: ends well within ten seconds, and all that was acknowledged is there', async () => {
   const kafka = await startKafka();

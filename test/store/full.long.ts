@@ -2,7 +2,7 @@
 // What it has not moved must stay readable, and get there when there is room. Needs root, for a tmpfs of its own.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -33,14 +33,18 @@ let store: Store;
 beforeEach(async () => {
   card = await mkdtemp(join(tmpdir(), 'headwater-card-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', card]);
-  store = await openStore({ folder: join(card, 'data'), clock: systemClock, trace, writeBufferBytes: BUFFER_BYTES });
-  await store.recover(hooks);
+  await open();
 });
 afterEach(async () => {
   await store.close();
   execFileSync('umount', [card]);
   await rm(card, { recursive: true });
 });
+
+async function open(): Promise<void> {
+  store = await openStore({ folder: join(card, 'data'), clock: systemClock, trace, writeBufferBytes: BUFFER_BYTES });
+  await store.recover(hooks);
+}
 
 function write(offset: number): Promise<void> {
   const value = Buffer.alloc(VALUE_BYTES, offset);
@@ -61,7 +65,7 @@ async function readAll(end: number): Promise<number[]> {
 
 async function fill(leaveBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(card);
-  await writeFile(join(card, 'ballast'), Buffer.alloc(bavail * bsize - leaveBytes));
+  await appendFile(join(card, 'other'), Buffer.alloc(bavail * bsize - leaveBytes));
 }
 
 test('what could not be moved into a table is read as before, and is sealed when there is room', async () => {
@@ -76,9 +80,31 @@ test('what could not be moved into a table is read as before, and is sealed when
   await until('the sealing was tried', () => lines.some((line) => line.includes('sealing a segment failed')));
   expect(store.sealed()).toEqual([]);
   expect(await readAll(all.length)).toEqual(all);
-  await rm(join(card, 'ballast'));
+  await rm(join(card, 'other'));
   await store.whenSealed();
   expect(store.sealed()).toHaveLength(1);
   expect(await readAll(all.length)).toEqual(all);
   expect([store.gaps(), store.quarantine()]).toEqual([[], []]);
+});
+
+test('a store opens on a full disk by what its ballast gives, and not without; it makes it again when there is room', async () => {
+  for (const offset of [0, 1, 2]) await write(offset);
+  const ballast = (): number => store.space().ballastBytes;
+  await until('the ballast is whole', () => ballast() === store.space().ballastTargetBytes);
+  const { blocks, size } = await stat(join(card, 'data/ballast'));
+  expect(blocks * 512).toBeGreaterThanOrEqual(size);
+  await store.close();
+  await fill(0);
+
+  await open();
+  expect([ballast(), await readAll(3)]).toEqual([0, [0, 1, 2]]);
+  await write(3);
+  await store.close();
+  await fill(0);
+  await expect(open()).rejects.toThrow('the disk is full');
+
+  await rm(join(card, 'other'));
+  await open();
+  expect(await readAll(4)).toEqual([0, 1, 2, 3]);
+  await until('the ballast is whole again', () => ballast() === store.space().ballastTargetBytes);
 });

@@ -32,8 +32,8 @@ beforeEach(() => {
   reads = writes = 0;
   commits = createCommits({ store, clock: systemClock, intervalMs: 0, burstMs: 0 });
 });
-afterEach(() => {
-  if (failure === undefined && !isHung) return commits.close();
+afterEach(async () => {
+  if (failure === undefined && !isHung) await commits.close();
 });
 
 function prove(withinMs = 0): Promise<void> {

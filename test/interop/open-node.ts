@@ -24,7 +24,7 @@ export interface Node {
 
 /** `advertisePort`: what clients are told to connect to, where something stands in front of the door. */
 export async function openNode(
-  options: { advertisePort?: number; groupSettings?: Partial<GroupSettings> } = {},
+  options: { advertisePort?: number; groupSettings?: Partial<GroupSettings>; cleaningIntervalMs?: number } = {},
 ): Promise<Node> {
   const folder = await mkdtemp(join(tmpdir(), 'headwater-interop-'));
   const lines: string[] = [];
@@ -38,6 +38,7 @@ export async function openNode(
     commitBurstMs: 1000,
     topics: new Map(),
     budgetBytes: 1e9,
+    ...(options.cleaningIntervalMs !== undefined && { cleaningIntervalMs: options.cleaningIntervalMs }),
   });
   const settings = { initialRebalanceDelayMs: 100, ...options.groupSettings };
   const groups = openGroups({ log, clock: systemClock, trace, settings });

@@ -14,7 +14,10 @@ export async function javaTool(
   input: string | Buffer = '',
 ): Promise<string> {
   const name = /^(org|kafka)\./.test(className) ? className : `org.apache.kafka.tools.${className}`;
-  const command = [...FLAGS, QUIET, '-cp', await kafkaLib(), name, ...args, '--bootstrap-server', bootstrap];
+  const at = ['--bootstrap-server', bootstrap];
+  // This one has its commands behind its options.
+  const all = className === 'TransactionsCommand' ? [...at, ...args] : [...args, ...at];
+  const command = [...FLAGS, QUIET, '-cp', await kafkaLib(), name, ...all];
   const child = spawn('java', command, { stdio: ['pipe', 'pipe', 'pipe'] });
   let out = '';
   let err = '';

@@ -46,6 +46,8 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   let claimedBytes = 0;
   let stopClaim: (() => void) | undefined;
   let isWaitingForRoom = false;
+  /** The next request to begin was held back until the log had room. */
+  let wasHeldBack = false;
   let isFinishing = false;
   let whenFinished: (() => void) | undefined;
   let lastReadMs = clock.monotonicMs();
@@ -140,6 +142,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     isWaitingForRoom = true;
     void door.log.whenRoom(ended.signal).then(() => {
       isWaitingForRoom = false;
+      wasHeldBack = true;
       proceed();
     });
   }
@@ -150,7 +153,9 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     const slot: Slot = { request, answer: undefined };
     slots.push(slot);
     const { apiVersion: version, clientId } = request.header;
-    const call = { door, version, endpoint, clientId: clientId ?? '', clientHost, signal: ended.signal };
+    const from = { clientId: clientId ?? '', clientHost, wasHeldBack };
+    wasHeldBack = false;
+    const call = { door, version, endpoint, ...from, signal: ended.signal };
     answerTo(request, call).then(
       (answer) => {
         if (answer === HANG_UP) socket.destroy();

@@ -78,6 +78,8 @@ export interface Call {
   readonly clientId: string;
   /** Its address, as Kafka tells it: `/192.168.1.7`. */
   readonly clientHost: string;
+  /** It had to wait until the log had room. */
+  readonly wasHeldBack: boolean;
   /** Aborts when the connection ends or the door closes: then an answer is of no use, or shall come at once. */
   readonly signal: AbortSignal;
 }

@@ -170,7 +170,7 @@ function word(
 /** The default of one setting, or why there is none. */
 export function defaultOf(name: string): Partial<TopicSettings> | string {
   const setting = SETTINGS.get(name);
-  if (setting === undefined) return 'a topic has no such setting';
+  if (setting === undefined) return `${name}: a topic has no such setting`;
   return setting.reset ?? readOne(name, setting, setting.show(DEFAULT_SETTINGS, KAFKA_DEFAULTS));
 }
 
@@ -191,7 +191,7 @@ export function readConfigs(
       if (typeof read === 'string') return read;
       settings = { ...settings, ...read };
     } else {
-      return 'a topic has no such setting';
+      return `${name}: a topic has no such setting`;
     }
   }
   return settings;
@@ -210,8 +210,16 @@ export function configsOf(settings: Readonly<TopicSettings>, broker: Readonly<Ka
     const isGiven = value !== show(DEFAULT_SETTINGS, KAFKA_DEFAULTS);
     return shown(name, value, configType, isGiven ? CONFIG_SOURCE.broker : CONFIG_SOURCE.default, false);
   });
-  return [...own, shown('min.insync.replicas', '1', CONFIG_TYPE.int, CONFIG_SOURCE.default, true)];
+  const always = ALWAYS.map(([name, value, configType]) => shown(name, value, configType, CONFIG_SOURCE.default, true));
+  return [...own, ...always];
 }
+
+/** What is so of every topic here, whatever was asked for. */
+const ALWAYS: readonly [name: string, value: string, configType: number][] = [
+  ['min.insync.replicas', '1', CONFIG_TYPE.int],
+  ['preallocate', 'false', CONFIG_TYPE.boolean],
+  ['unclean.leader.election.enable', 'false', CONFIG_TYPE.boolean],
+];
 
 function shown(name: string, value: string, configType: number, configSource: number, readOnly: boolean): ShownConfig {
   const synonyms = [{ name, value, source: configSource }];

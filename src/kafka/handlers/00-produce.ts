@@ -11,7 +11,7 @@
 // An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
 // append fails then, the connection is closed, as Kafka does. `timeout_ms` is not used: a commit is decided in time or
 // the card is failing, which is an answer of its own. While commits are behind no Produce is begun (connection.ts), and
-// answers ask the client to rest (KIP-219); while there is no room for records each partition is answered
+// who was held back is asked to rest (KIP-219); while there is no room for records each partition is answered
 // KAFKA_STORAGE_ERROR, which clients take for worth another try. A batch of a transaction needs a partition that was
 // added to it: clients add it by themselves with version 12 only where the broker says transaction.version 2, and this
 // one does not.
@@ -34,7 +34,7 @@ type PartitionResponse = TopicResponse['partitionResponses'][number];
 const BATCH_VERSION_AT = 16;
 const ZSTD_SINCE = 7;
 const ACKS = [-1, 0, 1];
-/** How long a client shall rest while the log is full: a moment in which commits make room. */
+/** How long a client shall rest when the log is full: a moment in which commits make room. */
 const PUSH_BACK_MS = 100;
 /** And while there is no room: that may last. */
 const REFUSED_MS = 1000;
@@ -52,15 +52,15 @@ export const produceHandler = defineHandler(produce, answer, { mayOverlap: true 
 async function answer(request: Request, call: Call) {
   const refusal = refusalOf(request, call.version);
   const responses = await Promise.all(request.topicData.map((topic) => appendTopic(topic, request, call, refusal)));
-  if (request.acks !== 0) return { responses, throttleTimeMs: pushBackMs(call.door) };
+  if (request.acks !== 0) return { responses, throttleTimeMs: pushBackMs(call) };
   const hasFailed = responses.some(({ partitionResponses }) => partitionResponses.some((each) => each.errorCode !== 0));
   return hasFailed ? HANG_UP : NO_ANSWER;
 }
 
 /** So long the client leaves its connection alone, if it keeps to it. */
-function pushBackMs({ log }: Door): number {
+function pushBackMs({ door: { log }, wasHeldBack }: Call): number {
   if (log.refusal() !== undefined) return REFUSED_MS;
-  return log.isFull() ? PUSH_BACK_MS : 0;
+  return wasHeldBack || log.isFull() ? PUSH_BACK_MS : 0;
 }
 
 /** Why nothing of the request can be taken. */

@@ -95,6 +95,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     let isGiven = false;
     const stop = requestBytes.claim(bytes, () => {
       claimedBytes = bytes;
+      if (bytes > 0) splitter.reserve();
       isGiven = true;
       stopClaim = undefined;
       if (frameStartMs !== undefined) frameStartMs = clock.monotonicMs();

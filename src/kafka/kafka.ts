@@ -22,7 +22,7 @@ const CLOSE_MS = 3000;
 
 export const DEFAULT_LIMITS: Readonly<KafkaLimits> = {
   requestBytesMax: 16 * MIB,
-  requestBytesInFlightMax: 24 * MIB,
+  requestBytesInFlightMax: 16 * MIB,
   requestsInFlightMax: 32,
   fetchBytesMax: 4 * MIB,
   responseBytesInFlightMax: 16 * MIB,

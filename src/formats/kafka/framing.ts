@@ -1,11 +1,11 @@
 // Cuts a stream of bytes into frames, each an int32 size and that many bytes. A size beyond the limit is refused before
 // anything is kept for it, and what is kept for a frame that is not whole yet never exceeds twice what was received
-// (or 1 MiB), however small the pieces that it comes in.
+// (or 16 KiB), however small the pieces that it comes in, until its receiver has room for all of it.
 
 import { corrupt } from '../bytes.ts';
 
 /** Room for a frame of up to this size is made at once, larger ones grow as they come. */
-const ROOM_AT_ONCE_BYTES = 1024 * 1024;
+const ROOM_AT_ONCE_BYTES = 16 * 1024;
 const SIZE_BYTES = 4;
 const NOTHING = Buffer.alloc(0);
 
@@ -20,6 +20,18 @@ export class FrameSplitter {
 
   constructor(frameBytesMax: number) {
     this.frameBytesMax = frameBytesMax;
+  }
+
+  /** Makes room at once for the frame that has begun, so that it is not moved as it grows. */
+  reserve(): void {
+    if (this.frameBytes !== undefined) this.makeRoom(this.frameBytes);
+  }
+
+  private makeRoom(bytes: number): void {
+    if (bytes <= this.frame.length) return;
+    const larger = Buffer.allocUnsafeSlow(bytes);
+    this.frame.copy(larger, 0, 0, this.gatheredBytes);
+    this.frame = larger;
   }
 
   /** True when all that came was whole frames. */
@@ -77,10 +89,9 @@ export class FrameSplitter {
   private gather(chunk: Buffer, at: number, end: number, frameBytes: number): void {
     const gatheredBytes = this.gatheredBytes + end - at;
     if (gatheredBytes > this.frame.length) {
-      const room = Math.max(gatheredBytes * 2, ROOM_AT_ONCE_BYTES);
-      const larger = Buffer.allocUnsafeSlow(Math.min(room, frameBytes));
-      this.frame.copy(larger, 0, 0, this.gatheredBytes);
-      this.frame = larger;
+      // Most senders wait after the first piece, until there is room for the rest.
+      const room = this.gatheredBytes === 0 ? gatheredBytes : gatheredBytes * 2;
+      this.makeRoom(Math.min(Math.max(room, ROOM_AT_ONCE_BYTES), frameBytes));
     }
     chunk.copy(this.frame, this.gatheredBytes, at, end);
     this.gatheredBytes = gatheredBytes;

@@ -47,6 +47,18 @@ describe('the frame splitter', () => {
     expect(() => new FrameSplitter(4096).push(size)).toThrow(/-1/);
   });
 
+  test('keeps what has come of a large frame, and has room for all of it once it is told to', () => {
+    const stream = framed(Buffer.alloc(1 << 20, 5));
+    const before = process.memoryUsage().arrayBuffers;
+    const splitters = Array.from({ length: 100 }, () => new FrameSplitter(1 << 24));
+    for (const splitter of splitters) splitter.push(stream.subarray(0, 30_000));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(100 * 40_000);
+    splitters[0]!.reserve();
+    expect(process.memoryUsage().arrayBuffers - before).toBeGreaterThan(1 << 20);
+    const [frame] = splitters[0]!.push(stream.subarray(30_000));
+    expect(frame?.equals(stream.subarray(4))).toBe(true);
+  });
+
   test('keeps a frame of several megabytes that comes in small pieces', () => {
     const body = Buffer.alloc(3 * 1024 * 1024 + 17, 5);
     const stream = framed(body, Buffer.from('next'));

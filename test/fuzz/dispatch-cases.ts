@@ -89,7 +89,15 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
       const { header, handler } = request;
       const version = header.apiVersion;
       const endpoint = { host: 'h', port: 1 };
-      const answer = await answerTo(request, { door, version, endpoint, clientId: 'f', clientHost: '/h', signal });
+      const answer = await answerTo(request, {
+        door,
+        version,
+        endpoint,
+        clientId: 'f',
+        clientHost: '/h',
+        wasHeldBack: false,
+        signal,
+      });
       const { name } = handler.api;
       dispatched.answered.set(name, (dispatched.answered.get(name) ?? 0) + 1);
       if (Array.isArray(answer)) check(handler.api, version, Buffer.concat(answer), pool);

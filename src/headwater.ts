@@ -162,6 +162,10 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
     set: (key: string, value: Buffer | null) => log.mark(key, value),
     entries: (prefix: string) => log.marks(prefix),
   };
+  if (config.mqtt.listen === undefined && config.mqtt.publish.length > 0) {
+    const topics = config.mqtt.publish.map(({ topic }) => topic).join(', ');
+    trace.warn('records are not published: mqtt.publish has rules, and mqtt.listen is off', { topics });
+  }
   const mqtt = await openIf(config.mqtt.listen, (listen) =>
     openMqtt({
       listen,

@@ -121,6 +121,11 @@ test('what comes and goes over HTTP is counted at its door, like that of all oth
   expect(metrics).toMatch(/^headwater_kafka_fetched_records_total [2-9]$/m);
 });
 
+test('rules for MQTT subscribers without a door for them are told of', async () => {
+  node = await openNode({ mqtt: { listen: 'off', publish: [{ topic: 'valves' }] } });
+  expect(node.lines.join('\n')).toMatch(/warn .*mqtt\.publish has rules, and mqtt\.listen is off topics=valves/);
+});
+
 test('keys spread over partitions as Kafka spreads them, and each keeps its order', async () => {
   node = await openNode({ topics: { mqtt: { partitions: 4 } } });
   const client = await node.mqtt();

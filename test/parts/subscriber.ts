@@ -18,13 +18,18 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** The npm client with QoS 2; it has subscribed on return. The broker must be there. */
-export async function subscribeOnce(port: number, clientId: string, filter: string): Promise<MqttSubscriber> {
+/** The npm client, with QoS 2 unless another is given; it has subscribed on return. The broker must be there. */
+export async function subscribeOnce(
+  port: number,
+  clientId: string,
+  filter: string,
+  qos: 0 | 1 | 2 = 2,
+): Promise<MqttSubscriber> {
   const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId, clean: false, reconnectPeriod: 200 });
   const messages: MqttSubscriber['messages'] = [];
   client.on('message', (topic, payload) => void messages.push({ topic, payload: String(payload) }));
   client.on('error', () => undefined);
-  await client.subscribeAsync(filter, { qos: 2 });
+  await client.subscribeAsync(filter, { qos });
   return { messages, stop: () => client.endAsync(true) };
 }
 

@@ -71,6 +71,7 @@ const PAUSE_MS_MIN = 50;
 /** Without new records in compacted topics, what retention has left is looked at once in so many ticks. */
 const SURVEY_TICKS = 12;
 const RUN_SEGMENTS_MAX = 64;
+const MIRRORS_OPEN_MS = 60_000;
 const EMPTY_BYTES = 61;
 
 class Stopped extends Error {}
@@ -105,8 +106,6 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
 
   async function tick(): Promise<void> {
     const nowMs = clock.monotonicMs();
-    // Mirrors say what they still need of the log soon after it was opened.
-    if (nowMs - openedMs < 2 * needs.intervalMs) return;
     rollEarly();
     const toLookAt = await wanting();
     if (toLookAt.length === 0 && nowMs - surveyedMs < surveyMs) return;
@@ -174,7 +173,14 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   }
 
   function reachOf({ number, lastStableOffset }: LogPartition): number {
-    return Math.min(lastStableOffset, positions.lowestPinned(number) ?? Infinity);
+    return Math.min(lastStableOffset, pinnedIn(number));
+  }
+
+  /** Nothing from here on may go. Soon after the start a mirror may not be there yet that has a position. */
+  function pinnedIn(partition: number): number {
+    const isYoung = clock.monotonicMs() - openedMs < MIRRORS_OPEN_MS;
+    const kept = isYoung ? positions.lowestKept(partition) : undefined;
+    return Math.min(kept ?? Infinity, positions.lowestPinned(partition) ?? Infinity);
   }
 
   /** Records of so long ago have waited for half of the time that they may. */
@@ -247,7 +253,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
     const { number, keptStart } = partition;
     const { compactionLagMinMs } = partition.topic.settings;
     const reach = reachOf(partition);
-    const pinnedOffset = positions.lowestPinned(number) ?? Infinity;
+    const pinnedOffset = pinnedIn(number);
     // A crash must not take a position back to before what goes: upstream records are counted from there.
     if (pinnedOffset < Infinity) await positions.keep();
     round.map ??= new KeyMap();

@@ -14,6 +14,8 @@ const LAZY_MS = 10_000;
 export interface PositionsRoom extends Positions {
   /** The lowest offset that a pinning owner still needs; undefined when nobody pins the partition. */
   lowestPinned(partition: number): number | undefined;
+  /** The lowest position that any owner has, whether it pins the partition at present or not. */
+  lowestKept(partition: number): number | undefined;
   /** Counts up when an owner has come further. */
   moves(): number;
   /** On return all positions are on the card, as they were at the call at least. */
@@ -35,7 +37,9 @@ export async function loadPositions(
   let timer: Timer | undefined;
   let moves = 0;
 
+  const owners = new Set<string>();
   for await (const [key, value] of tables.entries(PREFIX)) {
+    owners.add(key.slice(PREFIX.length, key.lastIndexOf('/')));
     positions.set(key, JSON.parse(value.toString('utf8')) as Position);
   }
 
@@ -62,6 +66,7 @@ export async function loadPositions(
     get: (owner, partition) => positions.get(keyOf(owner, numberOf(partition))),
     async set(owner, partition, position, durable) {
       const key = keyOf(owner, numberOf(partition));
+      owners.add(owner);
       positions.set(key, position);
       moves += 1;
       dirty.add(key);
@@ -85,6 +90,14 @@ export async function loadPositions(
       return lowest;
     },
     moves: () => moves,
+    lowestKept(partition) {
+      let lowest: number | undefined;
+      for (const owner of owners) {
+        const offset = positions.get(keyOf(owner, partition))?.offset;
+        if (offset !== undefined) lowest = Math.min(lowest ?? Infinity, offset);
+      }
+      return lowest;
+    },
     async forget(partition) {
       const suffix = `/${hex(partition)}`;
       pins.delete(partition);

@@ -76,14 +76,16 @@ export interface BatchOf {
   baseSequence?: number;
   timestampMs?: number;
   bytes?: number;
+  /** So many keys in turn; default: none has a key. */
+  keys?: number;
 }
 
 /** A batch of records whose values are `first`, `first + 1`, ... as text. */
 export function batchOf(first: number, count: number, of: BatchOf = {}): Buffer {
-  const { timestampMs = 1_700_000_000_000, bytes = 0, ...producer } = of;
+  const { timestampMs = 1_700_000_000_000, bytes = 0, keys = 0, ...producer } = of;
   const records = Array.from({ length: count }, (_, index) => ({
     timestampMs: timestampMs + index,
-    key: null,
+    key: keys === 0 ? null : Buffer.from(`key ${(first + index) % keys}`),
     value: Buffer.from(String(first + index).padEnd(bytes)),
   }));
   return encodeBatch(records, producer);

@@ -14,8 +14,8 @@ export function clockLines(clock: ClockStatus): string[] {
     const fate = state === 'unsure' ? 'are to be put right' : 'were put right';
     lines.push(`  ${unsureRecords} records were stamped before the time was known, and ${fate}\n`);
   }
-  if (unknownBoots > (state === 'unsure' ? 1 : 0))
-    lines.push(`  ${unknownBoots} boots ended before their time was known: their records stay unsure\n`);
+  const ended = state === 'unsure' ? unknownBoots - 1 : unknownBoots;
+  if (ended > 0) lines.push(`  ${ended} boots ended before their time was known: their records stay unsure\n`);
   if (jumps > 0) {
     const way = lastJumpSeconds < 0 ? 'back' : 'ahead';
     lines.push(`  ! it has jumped ${jumps} times, last by ${formatAge(Math.abs(lastJumpSeconds) * 1000)} ${way}\n`);

@@ -10,11 +10,13 @@ import {
   unsureBootOf,
   type BatchHeader,
 } from '../formats/batch.ts';
-import type { Described, Range } from '../store/store.ts';
+import type { Described } from '../store/store.ts';
 import type { Times } from '../times/times.ts';
 
+type BatchTimes = Pick<Described, 'maxTimestampMs' | 'unsure'>;
+
 /** What the store is told of a batch's times. */
-export function timesOf(header: BatchHeader): Pick<Described, 'maxTimestampMs' | 'unsure'> {
+export function timesOf(header: BatchHeader): BatchTimes {
   const { maxTimestampMs } = header;
   const boot = unsureBootOf(header);
   return boot === undefined ? { maxTimestampMs } : { maxTimestampMs: -1, unsure: { boot, maxTimestampMs } };
@@ -36,8 +38,8 @@ export function withTimes(batches: Buffer[], times: Times): Buffer[] {
   });
 }
 
-/** The latest time that a record of the range can have; Infinity where nobody knows. */
-export function latestIn({ maxTimestampMs, unsure }: Range, times: Times): number {
+/** The latest time that a record of the range, or the batch, can have; Infinity where nobody knows. */
+export function latestIn({ maxTimestampMs, unsure }: BatchTimes, times: Times): number {
   if (unsure === undefined) return maxTimestampMs;
   return Math.max(maxTimestampMs, times.latestOf(unsure.boot, unsure.maxTimestampMs) ?? Infinity);
 }

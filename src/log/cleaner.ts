@@ -8,7 +8,9 @@
 import type { Clock } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Cleaned, Range, SealedRow, Sieve, Store } from '../store/store.ts';
+import type { Times } from '../times/times.ts';
 import type { Trace } from '../trace.ts';
+import { latestIn, timesOf } from './batch-times.ts';
 import { isCompacted } from './cleanup.ts';
 import { chooseRun, type Candidate, type ChoiceLimits } from './cleaning-choice.ts';
 import { KeyMap } from './key-map.ts';
@@ -33,8 +35,7 @@ export interface CleanerNeeds {
   clock: Clock;
   trace: Trace;
   partitions: ReadonlyMap<number, LogPartition>;
-  /** What time it is for records that are kept so long; undefined: nobody knows. */
-  nowFor: (ageMs: number) => number | undefined;
+  times: Times;
   /** Runs work while retention removes no segment. */
   inTurn: (work: () => Promise<void>) => Promise<void>;
   /** How often it looks. */
@@ -124,7 +125,8 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
       const found = partitions.get(partition);
       return found !== undefined && isCompacted(found.topic.settings);
     });
-    if (written.some((range) => isOverdueAt(partitions.get(range.partition)!, range.maxTimestampMs))) store.rollSoon();
+    if (written.some((range) => isOverdueAt(partitions.get(range.partition)!, latestIn(range, needs.times))))
+      store.rollSoon();
     const bytes = written.reduce((sum, range) => sum + range.bytes, 0);
     if (bytes < rollBytesMin) return;
     const allBytes = compacted().reduce((sum, partition) => sum + partition.bytes - deadBytesOf(partition), 0);
@@ -186,7 +188,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   /** Records of so long ago have waited for half of the time that they may. */
   function isOverdueAt({ topic }: LogPartition, timestampMs: number): boolean {
     const lagMs = topic.settings.compactionLagMaxMs;
-    const nowMs = lagMs < 0 ? undefined : needs.nowFor(lagMs);
+    const nowMs = lagMs < 0 ? undefined : needs.times.nowFor(lagMs);
     return nowMs !== undefined && timestampMs < nowMs - lagMs / 2;
   }
 
@@ -227,7 +229,8 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
       const deadBytes = isCompacted(partition.topic.settings) ? deadBytesIn(round, partition, id) : 0;
       // Where all is superseded an empty batch stays.
       liveBytes += Math.max(EMPTY_BYTES, range.bytes * share - deadBytes);
-      isOverdue ||= deadBytes > 0 && round.looks.has(range.partition) && isOverdueAt(partition, range.maxTimestampMs);
+      isOverdue ||=
+        deadBytes > 0 && round.looks.has(range.partition) && isOverdueAt(partition, latestIn(range, needs.times));
     }
     return { id, bytes, liveBytes, isOverdue };
   }
@@ -263,8 +266,11 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
       map: round.map,
       pinnedOffset,
       oldUntilMs:
-        compactionLagMinMs === 0 ? Infinity : (needs.nowFor(compactionLagMinMs) ?? -Infinity) - compactionLagMinMs,
-      nowMs: needs.nowFor(0) ?? -Infinity,
+        compactionLagMinMs === 0
+          ? Infinity
+          : (needs.times.nowFor(compactionLagMinMs) ?? -Infinity) - compactionLagMinMs,
+      latestOf: (header) => latestIn(timesOf(header), needs.times),
+      nowMs: needs.times.nowFor(0) ?? -Infinity,
       pace: (bytesRead) => pace(bytesRead, 0),
     });
     round.looks.set(number, found);
@@ -315,7 +321,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
       skip: (records) => void (ordinal += records),
       isData: (header) => partition.isData(header),
       isFirst: first.firstOrdinal === 0,
-      horizonMs: (needs.nowFor(0) ?? NaN) + partition.topic.settings.deleteRetentionMs,
+      horizonMs: (needs.times.nowFor(0) ?? NaN) + partition.topic.settings.deleteRetentionMs,
     });
     return {
       take: sieve.take,

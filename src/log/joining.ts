@@ -116,8 +116,9 @@ export class ClientBatch implements CommitItem {
   }
 }
 
-function appendTimeOf({ value, maxTimestampMs }: BatchWrite): { appendTimeMs?: number } {
-  return isLogAppendTime(readBatchHeader(value)) ? { appendTimeMs: maxTimestampMs } : {};
+function appendTimeOf({ value }: BatchWrite): { appendTimeMs?: number } {
+  const header = readBatchHeader(value);
+  return isLogAppendTime(header) ? { appendTimeMs: header.maxTimestampMs } : {};
 }
 
 /** The end of a transaction. */

@@ -411,7 +411,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     clock,
     trace,
     partitions: topics.partitions,
-    nowFor: times.nowFor,
+    times,
     inTurn: retention.inTurn,
     intervalMs: needs.cleaningIntervalMs ?? CLEANING_INTERVAL_MS,
   });

@@ -38,6 +38,8 @@ export interface LookNeeds {
   pinnedOffset: number;
   /** What is younger supersedes nothing, and stays; Infinity: nothing is. */
   oldUntilMs: number;
+  /** The latest time that the records of a batch can have. */
+  latestOf: (header: BatchHeader) => number;
   /** Tombstones whose horizon lies before may go. */
   nowMs: number;
   /** Awaited between reads; throws to give up. */
@@ -83,9 +85,9 @@ async function lookByClasses(needs: LookNeeds, marks: Marks, stableOffset: numbe
 async function firstYoung(needs: LookNeeds, from: number, to: number): Promise<number> {
   if (needs.oldUntilMs === Infinity) return to;
   let found = to;
-  await walk(needs, from, to, (_, { baseOffset, maxTimestampMs }) => {
-    if (maxTimestampMs <= needs.oldUntilMs) return true;
-    found = Math.max(from, baseOffset);
+  await walk(needs, from, to, (_, header) => {
+    if (needs.latestOf(header) <= needs.oldUntilMs) return true;
+    found = Math.max(from, header.baseOffset);
     return false;
   });
   return found;

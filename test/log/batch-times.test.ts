@@ -150,6 +150,15 @@ test("a client's time stays the client's, whatever the clock", async () => {
   expect(await times()).toEqual([own, own]);
 });
 
+test("in a topic with the time of the append a client's batch is put right as well", async () => {
+  const t = (await opened.log.createTopic('t', { timestampType: 'LogAppendTime' })).partitions[0]!;
+  const { appendTimeMs } = await settled(t.append(batchOf(0, 2, { timestampMs: TRUE - YEAR })));
+  expect(inSeconds(appendTimeMs!)).toBe(BUILT);
+  expect(await times()).toEqual([BUILT, BUILT]);
+  await becomeKnown(TRUE);
+  expect(await times()).toEqual([TRUE, TRUE]);
+});
+
 test('a search by time finds what was stamped before the time was known', async () => {
   for (let index = 0; index < 4; index++) {
     await stamp(100_000);

@@ -59,6 +59,7 @@ async function look(records: One[], more: Partial<LookNeeds> = {}, store = store
     map: new KeyMap(1024),
     pinnedOffset: Infinity,
     oldUntilMs: Infinity,
+    latestOf: ({ maxTimestampMs }) => maxTimestampMs,
     nowMs: NOW_MS,
     pace: () => Promise.resolve(),
     ...more,

@@ -18,6 +18,7 @@ export type Code =
   | 'TOPIC_INVALID' // Name or settings are not allowed.
   | 'OFFSET_OUT_OF_RANGE'
   | 'GROUP_UNKNOWN'
+  | 'TRANSACTION_UNKNOWN'
   | 'GROUP_BUSY' // A consumer group has members: what was asked needs one without.
   | 'RECORD_TOO_LARGE'
   | 'RECORD_INVALID' // A batch that breaks a rule of the log (count, control bit, two batches, and so on).

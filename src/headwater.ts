@@ -202,6 +202,7 @@ export async function openHeadwater(config: Config, needs: HeadwaterNeeds): Prom
       ...(config.http.token === undefined ? {} : { token: read(config.http.token) }),
       log,
       groups,
+      transactions,
       serial,
       status,
       metrics,

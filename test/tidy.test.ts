@@ -24,7 +24,7 @@ const ROOMS: Record<string, string[]> = {
   serial: ['formats', 'decode', 'intake', 'commands', 'log'],
   kafka: ['formats', 'log', 'groups', 'transactions'],
   mirror: ['formats', 'log'],
-  http: ['formats', 'log', 'groups', 'wear', 'times'],
+  http: ['formats', 'log', 'groups', 'transactions', 'wear', 'times'],
   doctor: ['http'],
   cli: ['formats', 'doctor', 'serial', 'decode', 'headwater.ts', 'closed-node.ts', 'systemd.ts'],
   'headwater.ts': [
@@ -55,7 +55,7 @@ const TYPES_ONLY: Record<string, string[]> = {
   serial: ['log', 'commands'],
   intake: [],
   wear: ['store'],
-  http: ['groups', 'times', 'wear'],
+  http: ['groups', 'transactions', 'times', 'wear'],
   doctor: ['http'],
   cli: ['doctor'],
 };

@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf } from '../errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { addGroups } from './group-commands.ts';
+import { addTransactions } from './transaction-commands.ts';
 import { addLog } from './log-commands.ts';
 import { example, formatOption, OFFSETS, outputOption, wholeNumber, withFolder, withNode } from './options.ts';
 import type { SetExitCode } from './options.ts';
@@ -47,6 +48,7 @@ function programOf(terminal: Terminal, setExitCode: SetExitCode): Command {
   addProduce(program, terminal, setExitCode);
   addConsume(program, terminal, setExitCode);
   addGroups(program, terminal, setExitCode);
+  addTransactions(program, terminal, setExitCode);
   addLog(program, terminal, setExitCode);
   addSerial(program, terminal, setExitCode);
   return program.addHelpText('after', `${EXIT_CODES}\n${example('serve --config headwater.yaml')}`);

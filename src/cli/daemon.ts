@@ -182,7 +182,15 @@ const CODE_OF = new Map<number, Code>([
 ]);
 
 /** Codes that say more than the status that they come with. */
-const SAID = ['PORT_REFUSED', 'PORT_MISSING', 'STORE_CORRUPT', 'LOG_FULL', 'GROUP_UNKNOWN', 'GROUP_BUSY'] as const;
+const SAID = [
+  'PORT_REFUSED',
+  'PORT_MISSING',
+  'STORE_CORRUPT',
+  'LOG_FULL',
+  'GROUP_UNKNOWN',
+  'GROUP_BUSY',
+  'TRANSACTION_UNKNOWN',
+] as const;
 
 function isSaid(error: string): error is (typeof SAID)[number] {
   return (SAID as readonly string[]).includes(error);

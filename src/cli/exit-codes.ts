@@ -29,6 +29,7 @@ const EXIT_OF: Record<Code, number> = {
   TOPIC_INVALID: EXIT.usage,
   OFFSET_OUT_OF_RANGE: EXIT.notFound,
   GROUP_UNKNOWN: EXIT.notFound,
+  TRANSACTION_UNKNOWN: EXIT.notFound,
   GROUP_BUSY: EXIT.tryLater,
   RECORD_TOO_LARGE: EXIT.failed,
   RECORD_INVALID: EXIT.failed,

@@ -7,12 +7,14 @@ import type { Clock } from '../clock.ts';
 import type { Address } from '../config.ts';
 import { messageOf } from '../errors.ts';
 import type { Groups } from '../groups/groups.ts';
+import type { Transactions } from '../transactions/transactions.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
 import { createSecretCheck } from '../secret-check.ts';
 import type { Trace } from '../trace.ts';
 import { createImports, readBatches } from './batches.ts';
 import { answerOf, failure, json, JSON_TYPE, type Answer } from './exchange.ts';
+import { abortTransaction, describeTransaction, listTransactions } from './transactions.ts';
 import { deleteGroup, describeGroup, listGroups, resetGroup } from './groups.ts';
 import { createGuard } from './guard.ts';
 import { createPage } from './page.ts';
@@ -30,6 +32,8 @@ export interface HttpNeeds {
   log: Log;
   /** Without them nothing is served at /groups. */
   groups?: Groups;
+  /** The same for /transactions. */
+  transactions?: Transactions;
   status: () => Status;
   serial: SerialPorts;
   /** What the doctor finds, as JSON. */
@@ -174,6 +178,7 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['GET', '/serial/:port/events', (exchange) => portEvents(needs.serial, exchange)],
     ['POST', '/serial/:port/send', (exchange) => sendToPort(needs.serial, exchange)],
     ...groupRoutes(needs),
+    ...transactionRoutes(needs),
     ['POST', '/topics/:topic/records', (exchange) => appendRecords(records, exchange)],
   ];
 }
@@ -186,6 +191,15 @@ function groupRoutes({ log, groups }: HttpNeeds): Route[] {
     ['GET', '/groups/:group', (exchange) => describeGroup(rooms, exchange)],
     ['POST', '/groups/:group/offsets', (exchange) => resetGroup(rooms, exchange)],
     ['DELETE', '/groups/:group', (exchange) => deleteGroup(rooms, exchange)],
+  ];
+}
+
+function transactionRoutes({ transactions }: HttpNeeds): Route[] {
+  if (transactions === undefined) return [];
+  return [
+    ['GET', '/transactions', () => listTransactions(transactions)],
+    ['GET', '/transactions/:id', (exchange) => describeTransaction(transactions, exchange)],
+    ['POST', '/transactions/:id/abort', (exchange) => abortTransaction(transactions, exchange)],
   ];
 }
 

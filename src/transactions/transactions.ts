@@ -103,6 +103,11 @@ export interface Transactions {
   checkGroup(speaker: Speaker, groupId: string): number;
   /** On return the transaction has ended, on the card: in all partitions and groups, or not at all. Throws LOG_CLOSED. */
   end(speaker: Speaker, isCommit: boolean): Promise<number>;
+  /**
+   * Aborts what is open under the id and fences its producer, as a time-out does: false when nothing was open. On the card on
+   * return. Throws LOG_CLOSED.
+   */
+  abort(transactionalId: string): Promise<boolean>;
   /** Ends what no coordinator knows any more in one partition, with an abort: a code. Throws LOG_CLOSED. */
   abortHanging(partition: Partition, producer: ProducerIdentity): Promise<number>;
   /** In order of ids. */
@@ -328,6 +333,13 @@ export function openTransactions(needs: TransactionsNeeds): Transactions {
       if (result.kind === 'refused') return result.errorCode;
       await entries.get(speaker.transactionalId)?.commit?.done();
       return KafkaError.NONE;
+    },
+    async abort(transactionalId) {
+      const entry = entries.get(transactionalId);
+      if (entry?.transaction.phase !== 'Ongoing') return false;
+      take(transactionalId, { kind: 'timeout' });
+      await entries.get(transactionalId)?.commit?.done();
+      return true;
     },
     async abortHanging(partition, producer) {
       if (isOpenIn(partition, producer.producerId)) return KafkaError.INVALID_TXN_STATE;

@@ -50,7 +50,8 @@ const clients: Record<string, (bootstrap: string) => Promise<void>> = {
     await producer.close();
     const consumer = new Consumer({ ...options, groupId: 'unused' });
     const partition = { partition: 0, currentLeaderEpoch: 0, fetchOffset: 1n, lastFetchedEpoch: 0 };
-    const topics = [{ topicId: 't', partitions: [{ ...partition, partitionMaxBytes: 1000 }] }];
+    const topicId = (await consumer.metadata({ topics: ['t'] })).topics.get('t')!.id;
+    const topics = [{ topicId, partitions: [{ ...partition, partitionMaxBytes: 1000 }] }];
     await consumer.fetch({ node: 1, topics });
     await consumer.listOffsets({ topics: ['t'] });
     await consumer.close();

@@ -30,7 +30,7 @@ export const DEFAULT_LIMITS: Readonly<KafkaLimits> = {
   connectionsPerAddressMax: KAFKA_DEFAULTS['max.connections.per.ip'],
   idleMs: 10 * 60_000,
   stallMs: 60_000,
-  topicsMax: 1000,
+  topicsMax: 2000,
 };
 
 export interface KafkaNeeds extends ListenerSettings {

@@ -77,6 +77,7 @@ export async function openDiskRoom(needs: DiskRoomNeeds, bytes: number): Promise
   });
 
   function look(): Promise<void> {
+    if (isClosed) return Promise.resolve();
     looking ??= lookNow()
       .catch((error: unknown) => trace.limited('the data folder could not be measured', { reason: messageOf(error) }))
       .finally(() => (looking = undefined));

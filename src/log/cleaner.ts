@@ -38,12 +38,16 @@ export interface CleanerNeeds {
   times: Times;
   /** Runs work while retention removes no segment. */
   inTurn: (work: () => Promise<void>) => Promise<void>;
+  /** Bytes that may be taken for a while, besides what the disk has. */
+  spareBytes: () => number;
   /** How often it looks. */
   intervalMs: number;
 }
 
 export interface Cleaner {
   status(): CleaningStatus;
+  /** At the next tick it looks at everything. */
+  lookSoon(): void;
   close(): Promise<void>;
 }
 
@@ -214,7 +218,8 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
     for (const row of store.sealed()) candidates.push(await candidateOf(round, row));
     const { freeBytes = Infinity, workBytes } = store.space();
     // What is written lies in a log and in a table for a while, before the old segments go.
-    const liveBytesMax = Math.min(limits.liveBytesMax, (freeBytes - workBytes) / 2);
+    const spareBytes = Math.min(freeBytes - workBytes, needs.spareBytes());
+    const liveBytesMax = Math.min(limits.liveBytesMax, spareBytes / 2);
     return chooseRun(candidates, { ...limits, liveBytesMax });
   }
 
@@ -363,6 +368,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
 
   return {
     status: () => ({ ...status }),
+    lookSoon: () => void (surveyedMs = -Infinity),
     async close() {
       closing.abort();
       timer.cancel();

@@ -22,7 +22,7 @@ export interface Drop {
 
 export interface Drops {
   /** This part of a partition is about to go. Durable on return. */
-  add(range: Range, logStart: number): Promise<void>;
+  add(part: Pick<Range, 'partition' | 'firstOffset' | 'lastOffset' | 'batches' | 'bytes'>): Promise<void>;
   /** By partition. */
   list(): Drop[];
   /** Records tell of all that was in the list. Durable on return. */
@@ -47,12 +47,11 @@ export async function loadDrops(tables: Tables, clock: Clock): Promise<Drops> {
   }
 
   return {
-    async add({ partition, firstOffset, lastOffset, batches, bytes }, logStart) {
-      const from = Math.max(firstOffset, logStart);
+    async add({ partition, firstOffset, lastOffset, batches, bytes }) {
       const before = drops.get(partition);
       const atMs = clock.wallMs();
       if (before === undefined) {
-        return keep([{ partition, firstOffset: from, lastOffset, batches, bytes, atMs, toldTo: from }]);
+        return keep([{ partition, firstOffset, lastOffset, batches, bytes, atMs, toldTo: firstOffset }]);
       }
       // One that was interrupted by a crash is counted already.
       if (lastOffset <= before.lastOffset) return;

@@ -5,10 +5,9 @@
 //   3  segments of which every mirror has sent all, the oldest first
 //   4  at the budget: the oldest segments of topics with `whenFull: drop-oldest`, which is told as a gap
 //
-// Space comes back by whole segments, so one goes only when each of its records may. When nothing is left that may go,
-// publishers are held back, see room.ts. A disk that others have filled costs no record that is not upstream.
+// Space comes back by whole segments: one goes when each of its records may, and one of which half may go is left to the
+// cleaner. When nothing is left that may go, publishers are held back, see room.ts. A disk that others have filled costs no record that is not upstream.
 
-import type { Clock } from '../clock.ts';
 import type { Range, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { isDeleted } from './cleanup.ts';
@@ -24,8 +23,9 @@ export interface FreeingNeeds {
   partitions: ReadonlyMap<number, LogPartition>;
   room: Room;
   drops: Drops;
-  clock: Clock;
   trace: Trace;
+  /** Segments have become worth to be cleaned. */
+  onLetGo: () => void;
 }
 
 export interface Freed {
@@ -44,7 +44,11 @@ export interface Freeing {
 /** What becomes of a segment's part of a partition. */
 type Fate = 'dead' | 'mirrored' | 'dropped' | 'kept';
 
-export function createFreeing({ store, positions, partitions, room, drops, trace }: FreeingNeeds): Freeing {
+const FREE: readonly Fate[] = ['dead', 'mirrored', 'dropped'];
+const FATES: readonly Fate[] = [...FREE, 'kept'];
+
+export function createFreeing(needs: FreeingNeeds): Freeing {
+  const { store, positions, partitions, room, drops, trace } = needs;
   const freed: Freed = { droppedUnsent: { batches: 0, bytes: 0 }, mirroredBytes: 0 };
 
   async function free(): Promise<void> {
@@ -56,7 +60,9 @@ export function createFreeing({ store, positions, partitions, room, drops, trace
     // One that is about to be sealed may be upstream already.
     await store.whenSealed();
     await freeSegments(['dead', 'mirrored']);
-    await freeSegments(['dead', 'mirrored', 'dropped']);
+    await letGo(['dead', 'mirrored']);
+    await freeSegments(FREE);
+    if (room.short() === 'budget') await letGo(FREE);
   }
 
   /** The oldest segments first, as long as there is a need. */
@@ -79,30 +85,62 @@ export function createFreeing({ store, positions, partitions, room, drops, trace
   }
 
   async function remove(id: number, ranges: readonly Range[]): Promise<void> {
-    for (const range of ranges) {
-      const fate = fateOf(range);
-      const partition = partitions.get(range.partition);
-      if (partition === undefined || fate === 'dead') continue;
-      if (fate === 'mirrored') freed.mirroredBytes += range.bytes;
-      else await drop(partition, range);
-      await partition.moveStart(range.lastOffset + 1);
-    }
+    for (const range of ranges) await pass(range);
     await store.remove(id);
     await store.measure();
   }
 
-  async function drop(partition: LogPartition, range: Range): Promise<void> {
-    // A record for each of its own would have no end.
-    if (!isGaps(partition)) await drops.add(range, partition.logStart);
-    if (range.lastOffset >= (positions.lowestPinned(range.partition) ?? Infinity)) {
+  /**
+   * Where each segment holds something that has to stay, what may go is let go all the same, if the cleaner can write the
+   * rest anew in the room there is, and no more than that brings back what is missing.
+   */
+  async function letGo(fates: readonly Fate[]): Promise<void> {
+    let comingBytes = 0;
+    for (const { id } of store.sealed()) {
+      const ranges = await store.rangesIn(id);
+      const sum = (of: readonly Fate[]): number =>
+        ranges.reduce((bytes, range) => bytes + (of.includes(fateOf(range)) ? range.bytes : 0), 0);
+      const [going, all] = [sum(fates), sum(FATES)];
+      if (going < all - going || all - going > room.spareBytes() / 2) continue;
+      if (comingBytes >= room.missingBytes()) break;
+      comingBytes += going - (all - going);
+      for (const range of ranges) if (fates.includes(fateOf(range))) await pass(range);
+    }
+    if (comingBytes > 0) needs.onLetGo();
+  }
+
+  /** The log start of a partition passes its part of a segment, and with it all that lies before. */
+  async function pass(range: Range): Promise<void> {
+    const fate = fateOf(range);
+    const partition = partitions.get(range.partition);
+    if (partition === undefined || fate === 'dead') return;
+    if (fate === 'mirrored') freed.mirroredBytes += range.bytes;
+    else await drop(partition, range.lastOffset);
+    await partition.moveStart(range.lastOffset + 1);
+  }
+
+  async function drop(partition: LogPartition, lastOffset: number): Promise<void> {
+    const { number, logStart } = partition;
+    const pinned = positions.lowestPinned(number) ?? Infinity;
+    let [batches, bytes] = [0, 0];
+    // Older ones may lie in segments that have to stay.
+    for (let offset = logStart; offset <= lastOffset;) {
+      const range = await store.rangeAt(number, offset);
+      if (range === undefined || range.firstOffset > lastOffset) break;
+      batches += range.batches;
+      bytes += range.bytes;
+      offset = range.lastOffset + 1;
+      if (range.lastOffset < pinned) continue;
       freed.droppedUnsent.batches += range.batches;
       freed.droppedUnsent.bytes += range.bytes;
     }
+    // A record for each of its own would have no end.
+    if (!isGaps(partition)) await drops.add({ partition: number, firstOffset: logStart, lastOffset, batches, bytes });
     trace.limited('the budget is reached: the oldest records of a topic are dropped', {
       topic: partition.topic.name,
       partition: partition.index,
-      upTo: range.lastOffset,
-      bytes: range.bytes,
+      upTo: lastOffset,
+      bytes,
     });
   }
 

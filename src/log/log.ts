@@ -24,7 +24,7 @@ import { logStatusOf, type LogStatus } from './log-status.ts';
 import { openOutlook } from './outlook.ts';
 import { proveAlive } from './probe.ts';
 import { LogPartition, numberOf, type PartitionNeeds } from './partition.ts';
-import { loadPositions } from './positions.ts';
+import { loadPositions, type Positions } from './positions.ts';
 import { createProducerIds } from './producer-ids.ts';
 import { createProducers } from './producers.ts';
 import { openRetention, type Retention } from './retention.ts';
@@ -51,6 +51,7 @@ export interface Commit {
 
 export type { LogGap, Losses } from './gaps.ts';
 export type { LogStatus } from './log-status.ts';
+export type { Position, Positions } from './positions.ts';
 export type { AbortedTransaction, OpenTransaction } from './stability.ts';
 export { CLEANUPS, isCompacted, isDeleted, PINS, type Cleanup, type CleanupSettings } from './cleanup.ts';
 export { DURABILITIES, type Durability } from './durability.ts';
@@ -177,25 +178,6 @@ export interface ProducerState {
   coordinatorEpoch: number;
   /** First offset of its open transaction, or -1. */
   transactionStart: number;
-}
-
-/** How far an owner (a mirror) has come in a partition. `state` is the owner's own JSON. */
-export interface Position {
-  /** Next offset the owner needs. */
-  offset: number;
-  state?: unknown;
-}
-
-export interface Positions {
-  get(owner: string, partition: Partition): Position | undefined;
-  /**
-   * Remembers a position; readers and retention see it at once. With `durable` it is on the card on return; without, it
-   * is written within ten seconds, many at a time.
-   */
-  set(owner: string, partition: Partition, position: Position, durable: boolean): Promise<void>;
-  /** From now on retention keeps what this owner has not passed (unless the disk budget forces it). */
-  pin(owner: string, partition: Partition): void;
-  unpin(owner: string, partition: Partition): void;
 }
 
 export interface Log {
@@ -378,7 +360,15 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   gaps = openGaps({ store, drops, partitions: topics.partitions, ensureTopic: topics.ensure, clock, trace, tellsGaps });
   gaps.tellSoon();
   const { partitions } = topics;
-  const freeing = createFreeing({ store, positions, partitions, room, drops, clock, trace });
+  const freeing = createFreeing({
+    store,
+    positions,
+    partitions,
+    room,
+    drops,
+    trace,
+    onLetGo: () => cleaner.lookSoon(),
+  });
   const outlook = openOutlook({
     clock,
     partitions,
@@ -413,6 +403,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     partitions: topics.partitions,
     times,
     inTurn: retention.inTurn,
+    spareBytes: room.spareBytes,
     intervalMs: needs.cleaningIntervalMs ?? CLEANING_INTERVAL_MS,
   });
 

@@ -6,10 +6,29 @@ import type { Clock, Timer } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Change, Tables } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
-import type { Partition, Position, Positions } from './log.ts';
+import type { Partition } from './log.ts';
 
 const PREFIX = 'position/';
 const LAZY_MS = 10_000;
+
+/** How far an owner (a mirror) has come in a partition. `state` is the owner's own JSON. */
+export interface Position {
+  /** Next offset the owner needs. */
+  offset: number;
+  state?: unknown;
+}
+
+export interface Positions {
+  get(owner: string, partition: Partition): Position | undefined;
+  /**
+   * Remembers a position; readers and retention see it at once. With `durable` it is on the card on return; without, it
+   * is written within ten seconds, many at a time.
+   */
+  set(owner: string, partition: Partition, position: Position, durable: boolean): Promise<void>;
+  /** From now on retention keeps what this owner has not passed (unless the disk budget forces it). */
+  pin(owner: string, partition: Partition): void;
+  unpin(owner: string, partition: Partition): void;
+}
 
 export interface PositionsRoom extends Positions {
   /** The lowest offset that a pinning owner still needs; undefined when nobody pins the partition. */

@@ -19,6 +19,10 @@ export interface Room {
   isBeyond(): boolean;
   /** What is short, so that something should go before a record is refused. */
   short(): Bound | undefined;
+  /** Bytes that have to go until it is not. */
+  missingBytes(): number;
+  /** Bytes that the cleaner may take for a while, under the budget. */
+  spareBytes(): number;
   /** Bytes that records may still take. */
   leftBytes(): number;
   /** Bytes that records may take in all, as the budget has it. */
@@ -56,6 +60,14 @@ export function createRoom({ store, budgetBytes, waitingBytes }: RoomNeeds): Roo
     short() {
       look();
       return left.bytes - waitingBytes() < store.space().workBytes / 2 ? left.bound : undefined;
+    },
+    missingBytes() {
+      look();
+      return Math.max(0, store.space().workBytes / 2 - (left.bytes - waitingBytes()));
+    },
+    spareBytes() {
+      look();
+      return left.bytes - waitingBytes() + store.space().workBytes / 2;
     },
     leftBytes: () => Math.max(0, left.bytes - waitingBytes()),
     recordBytesMax() {

@@ -45,6 +45,18 @@ async function fill(partition: Partition, count: number): Promise<number> {
   return most;
 }
 
+async function appendPatiently(partition: Partition, number: number): Promise<void> {
+  for (let isKept = false; !isKept; await opened.log.whenRoom()) {
+    isKept = await partition.append(batchOf(number, 1, { bytes: BYTES })).then(
+      () => true,
+      (error: unknown) => {
+        expect(error).toMatchObject(REFUSED);
+        return false;
+      },
+    );
+  }
+}
+
 /** Until it is refused; returns how many were taken. */
 async function fillUp(partition: Partition): Promise<number> {
   const first = partition.highWatermark;
@@ -148,6 +160,24 @@ test('drop-oldest takes the newest, and tells what it dropped as one gap, over a
   for (const [index, { firstOffset }] of records.entries()) {
     if (index > 0) expect(firstOffset).toBe(records[index - 1]!.lastOffset + 1);
   }
+});
+
+test('what may go is let go from between what stays, and what stays is all there', async () => {
+  const budgetBytes = 2 * BUDGET;
+  await open({ budgetBytes, cleaningIntervalMs: 20 });
+  const kept = await topic('kept');
+  const newest = await topic('newest', { whenFull: 'drop-oldest' });
+  let most = 0;
+  for (let round = 0; round < 22; round += 1) {
+    await appendPatiently(kept, round);
+    most = Math.max(most, await fill(newest, 20));
+  }
+  expect(most).toBeLessThan(budgetBytes);
+  expect(newest.logStart).toBeGreaterThan(100);
+  expect(numbersOf(await readAll(kept))).toEqual(upTo(22));
+  const records = await readAll(newest);
+  expect(records[0]!.offset).toBe(newest.logStart);
+  await until('what is dropped is counted', () => opened.log.status().dropped.records === newest.logStart);
 });
 
 interface Told {

@@ -4,10 +4,12 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { kafkaLib } from '../parts/kafka.ts';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { createAppliance } from '../parts/appliance.ts';
+import { freePort, kafkaLib } from '../parts/kafka.ts';
+import { kcat } from '../parts/kcat.ts';
 import { until } from '../parts/until.ts';
-import type { Member } from './group-members.ts';
+import { startMember, type Member } from './group-members.ts';
 import { openGroupPlay, PARTITIONS, tellAll, type GroupPlay } from './group-play.ts';
 import { javaTool } from './java-tool.ts';
 import { openNode, type Node } from './open-node.ts';
@@ -81,6 +83,38 @@ test('a static member that restarts has its partitions again, without a rebalanc
   expect(staticNode.groups.status().rebalances).toBe(rebalances);
   expect(staticNode.groups.describe('static-group')!.members).toHaveLength(2);
   await Promise.all([one.kill(), back.kill()]);
+});
+
+test('members go on when headwater is killed in the midst, and nothing is missed', async () => {
+  const port = await freePort();
+  const appliance = await createAppliance({
+    mqtt: { listen: 'off' },
+    kafka: { listen: `127.0.0.1:${port}`, 'group.consumer.heartbeat.interval.ms': 300 },
+    topics: { kept: { partitions: 2 } },
+  });
+  onTestFinished(() => appliance.remove());
+  await appliance.start();
+  const bootstrap = `127.0.0.1:${port}`;
+  const options = { topic: 'kept', group: 'kept-group', sessionMs: 0, isIncremental: true };
+  const everyone = await Promise.all([1, 2].map(() => startMember('java', { bootstrap, ...options })));
+  onTestFinished(async () => {
+    for (const member of everyone) await member.kill();
+  });
+  const isShared = (): boolean => everyone.every(({ assigned }) => assigned.size === 1);
+  await until('each has a partition', isShared, 60_000, () => tellAll(everyone));
+  const values: string[] = [];
+  for (let round = 0; round < 2; round++) {
+    // What it knew of its members went with it: they give up what they have, and join again.
+    if (round > 0) {
+      await appliance.kill();
+      await appliance.start();
+    }
+    const more = Array.from({ length: 100 }, (_, index) => `${round}-${index}`);
+    values.push(...more);
+    await kcat(['-b', bootstrap, '-P', '-t', 'kept'], more.join('\n'));
+    const isRead = (): boolean => new Set(everyone.flatMap((member) => member.values)).size === values.length;
+    await until('all is read', isRead, 60_000, () => tellAll(everyone));
+  }
 });
 
 async function patternConsumer(groupId: string, pattern: string, assignor: string, records: number): Promise<string[]> {

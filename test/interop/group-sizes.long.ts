@@ -6,6 +6,8 @@ import kafkajs from 'kafkajs';
 import { expect, onTestFinished, test } from 'vitest';
 import { joinGroup } from '../../src/formats/kafka/11-join-group.ts';
 import { offsetCommit } from '../../src/formats/kafka/08-offset-commit.ts';
+import { consumerGroupHeartbeat } from '../../src/formats/kafka/68-consumer-group-heartbeat.ts';
+import type { RequestDraft } from '../../src/formats/kafka/schema.ts';
 import { syncGroup } from '../../src/formats/kafka/14-sync-group.ts';
 import type { GroupsStatus } from '../../src/groups/groups.ts';
 import { RawClient } from '../kafka/raw-client.ts';
@@ -66,7 +68,10 @@ const RSS_MIB_MAX = 64;
 const METADATA = Buffer.alloc(120, 1);
 const ASSIGNMENT = Buffer.alloc(80, 2);
 
-test(`${GROUPS} groups of ${EACH} members cost little memory`, async () => {
+test.for([
+  ['classic', settle],
+  ['consumer', settleIncremental],
+] as const)(`${GROUPS} groups of ${EACH} members of the protocol %s cost little memory`, async ([protocol, act]) => {
   const port = await freePort();
   const appliance = await createAppliance({
     mqtt: { listen: 'off' },
@@ -75,6 +80,7 @@ test(`${GROUPS} groups of ${EACH} members cost little memory`, async () => {
       clients: 1000,
       'group.initial.rebalance.delay.ms': 300,
       'group.max.session.timeout.ms': 3_600_000,
+      'group.consumer.session.timeout.ms': 3_600_000,
     },
     topics: { t: { partitions: EACH } },
   });
@@ -84,11 +90,11 @@ test(`${GROUPS} groups of ${EACH} members cost little memory`, async () => {
     Array.from({ length: LINES }, () => Promise.all(Array.from({ length: EACH }, () => RawClient.connect(port)))),
   );
   onTestFinished(() => lines.flat().forEach((client) => client.end()));
-  await settle(lines[0]!, 'warm');
+  await act(lines[0]!, 'warm');
   const before = residentMib(await pidOf(appliance));
   await Promise.all(
     lines.map(async (clients, line) => {
-      for (let number = line; number < GROUPS; number += LINES) await settle(clients, `group-${number}`);
+      for (let number = line; number < GROUPS; number += LINES) await act(clients, `group-${number}`);
     }),
   );
   const status = (await appliance.status()).rooms['groups'] as GroupsStatus;
@@ -96,10 +102,42 @@ test(`${GROUPS} groups of ${EACH} members cost little memory`, async () => {
   const after = residentMib(await pidOf(appliance));
   const { memberBytes, offsetBytes } = status;
   console.log(
-    `${GROUPS} groups, ${GROUPS * EACH} members: RSS ${before} -> ${after} MiB; ${memberBytes} bytes of members, ${offsetBytes} of offsets`,
+    `${GROUPS} groups (${protocol}), ${GROUPS * EACH} members: RSS ${before} -> ${after} MiB; ${memberBytes} bytes of members, ${offsetBytes} of offsets`,
   );
   expect(after - before).toBeLessThan(RSS_MIB_MAX);
 });
+
+/** All join, have one partition each when all have let go, and commit an offset of it. */
+async function settleIncremental(clients: RawClient[], groupId: string): Promise<void> {
+  const beats = clients.map((client, index) => {
+    let epoch = 0;
+    let owned: NonNullable<BeatRequest['topicPartitions']> = [];
+    return async (): Promise<number> => {
+      const first = epoch === 0 ? { rebalanceTimeoutMs: 60_000, subscribedTopicNames: ['t'] } : {};
+      const memberId = `0123456789abcdef-${index}`;
+      const request: BeatRequest = { groupId, memberId, memberEpoch: epoch, topicPartitions: owned, ...first };
+      const { errorCode, memberEpoch, assignment } = await client.ask(consumerGroupHeartbeat, 1, request);
+      if (errorCode !== 0) throw new Error(`a heartbeat of ${groupId} is answered with ${errorCode}`);
+      epoch = memberEpoch;
+      if (assignment !== null) owned = assignment.topicPartitions;
+      return owned.reduce((sum, { partitions }) => sum + partitions.length, 0);
+    };
+  });
+  for (const beat of beats) await beat();
+  for (let sizes: number[] = []; sizes.length === 0 || sizes.some((size) => size !== 1);) {
+    sizes = await Promise.all(beats.map((beat) => beat()));
+  }
+  // With the last one all are of the same epoch.
+  await Promise.all(beats.map((beat) => beat()));
+  await clients[0]!.ask(offsetCommit, 7, commitOf(groupId, '0123456789abcdef-0', clients.length, 0));
+}
+
+type BeatRequest = RequestDraft<typeof consumerGroupHeartbeat>;
+
+function commitOf(groupId: string, memberId: string, generation: number, partitionIndex: number) {
+  const topics = [{ name: 't', partitions: [{ partitionIndex, committedOffset: 0 }] }];
+  return { groupId, memberId, generationIdOrMemberEpoch: generation, topics };
+}
 
 /** All join, the first one assigns, and each commits the offset of its partition. */
 async function settle(clients: RawClient[], groupId: string): Promise<void> {
@@ -119,9 +157,7 @@ async function settle(clients: RawClient[], groupId: string): Promise<void> {
       if (errorCode !== 0) throw new Error(`a join of ${groupId} is answered with ${errorCode}`);
       const assignments = memberId === leader ? all : [];
       await clients[index]!.ask(syncGroup, 3, { groupId, generationId, memberId, assignments });
-      const partitions = [{ partitionIndex: index, committedOffset: 0 }];
-      const speaker = { groupId, memberId, generationIdOrMemberEpoch: generationId };
-      await clients[index]!.ask(offsetCommit, 7, { ...speaker, topics: [{ name: 't', partitions }] });
+      await clients[index]!.ask(offsetCommit, 7, commitOf(groupId, memberId, generationId, index));
     }),
   );
 }

@@ -3,6 +3,7 @@
 
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import { decodeRecords, splitBatches, unsureBootIn } from '../../src/formats/batch.ts';
 import { CLOCK_HEADER } from '../../src/formats/clock-header.ts';
 import { NO_EVIDENCE } from '../../src/times/judge.ts';
 import type { Machine } from '../../src/times/times.ts';
@@ -81,6 +82,13 @@ test('records of 1970 are put right here and upstream, and what clients dated st
   expect(after.map((record) => near(nowMs, record))).toEqual([true, true, false, true, true, true]);
   expect(after[2]!.timestampMs).toBe(own);
   expect(JSON.parse(after[0]!.headers[CLOCK_HEADER]!)).toMatchObject({ stampMs });
+  // What `log dump` and `log export` read.
+  const stored = await fetch(`${node.http}/topics/mqtt/partitions/0/batches?offset=0`);
+  const batches = splitBatches(Buffer.from(await stored.arrayBuffer()));
+  expect(batches.map(unsureBootIn)).toEqual(batches.map(() => undefined));
+  expect(batches.flatMap((batch) => decodeRecords(batch).map(({ timestampMs }) => timestampMs))).toEqual(
+    after.map(({ timestampMs }) => timestampMs),
+  );
   await node.mirrored();
   expect(await readPartition(center.kafka, 'edge.mqtt')).toEqual(after);
   expect(node.lines.join('\n')).toContain('the times of this boot are known');

@@ -1,6 +1,8 @@
 // What becomes of a port's frames by its rule: records, the side topic, counts. The rules themselves are in test/decode/.
 
 import { expect, test } from 'vitest';
+import type { ClockDoubt } from '../../src/clock.ts';
+import { unsureBootIn } from '../../src/formats/batch.ts';
 import { openIntake } from '../../src/intake/intake.ts';
 import type { FramedRecord, Framing, FramingNeeds, Receipt } from '../../src/serial/framing.ts';
 import { fits, type DecodingConfig } from '../../src/serial/decode-settings.ts';
@@ -127,6 +129,17 @@ test('a line of headings makes no record, and is counted', async () => {
   send('id,t\na,1\nid,t\n');
   expect(seen('meter')).toHaveLength(1);
   expect(serial.status()[0]?.details).toMatchObject({ decoding: { headings: 2, undecoded: 0 } });
+});
+
+test("while nobody knows the time, a device's own is kept apart from what is put right later", async () => {
+  const time = { field: 'ts', unit: 'ms' };
+  const { fake, send, seen, clock } = await bench({ decode: { csv: { columns: [{ name: 'ts' }] }, time } });
+  const doubt: ClockDoubt = { boot: 7, bootId: '5f1d', upMs: () => 0, records: 0 };
+  Object.assign(clock, { doubt });
+  const arrivedMs = clock.wallMs();
+  send(`${arrivedMs - 5000}\n12\n`);
+  expect(fake.batches('meter').map(unsureBootIn)).toEqual([undefined, 7]);
+  expect(seen('meter').map(({ headers }) => 'headwater.clock' in headers)).toEqual([false, true]);
 });
 
 test('a record has the time of its field where that can be believed', async () => {

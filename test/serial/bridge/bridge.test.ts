@@ -1,6 +1,8 @@
 // The bridge framing on a port, with a device that the test plays frame by frame, over a log whose commits the test
 // settles: what is acknowledged when, what is remembered, and what becomes of text, gaps, commands and turns.
 
+import type { ClockDoubt } from '../../../src/clock.ts';
+import { unsureBootIn } from '../../../src/formats/batch.ts';
 import { expect, test } from 'vitest';
 import { HeadwaterError } from '../../../src/errors.ts';
 import { decodeFrame, encodeFrame, type Frame, type Hello, type Welcome } from '../../../src/formats/bridge-frame.ts';
@@ -402,6 +404,36 @@ test('a record of an earlier boot has its time, when that boot is known, also af
   });
   after.fake.commit();
   expect(after.fake.records('plant')[1]!.timestampMs).toBe(zeroMs + 2500);
+});
+
+test('while the host does not know the time it says so, and keeps no time of a device over restarts', async () => {
+  const before = await bench();
+  const doubt: ClockDoubt = { boot: 7, bootId: '5f1d', upMs: () => 0, records: 0 };
+  Object.assign(before.clock, { doubt });
+  const device = new Player(before, { boot: 5, epoch: 7 });
+  device.connects();
+  before.ports.unplug(PATH);
+  before.ports.plug(PATH);
+  before.clock.advance(6000);
+  await settle();
+  const player = new Player(before, { boot: 5, epoch: 7, nonce: 3 });
+  player.hears();
+  player.says(player.hello);
+  const time = player.hears().find((frame) => frame.type === 'time')!;
+  expect(time.errorMs).toBe(0xffff);
+  player.says({ type: 'echo', id: time.id, uptimeMs: 1000 });
+  player.says({ type: 'channel', channel: 0, name: 'level' });
+  player.data(0, 'a');
+  before.fake.commit();
+  expect(before.fake.batches('plant').map(unsureBootIn)).toEqual([7]);
+  const after = await bench({}, before.fake);
+  const again = new Player(after, { boot: 6, epoch: 7, first: 1, end: 2, nonce: 8 });
+  again.connects();
+  const record = { boot: 5, channel: 0, timeMs: 2500, payload: Buffer.from('b') };
+  again.says({ type: 'data', sequence: 1, records: [record] });
+  after.fake.commit();
+  const [, arrived] = after.fake.records('plant');
+  expect(arrived!.headers.find(({ key }) => key === 'time.error.ms')).toMatchObject({ value: Buffer.from('unknown') });
 });
 
 test('devices on a half-duplex line are polled: those that answer at once again, silent ones ever more rarely', async () => {

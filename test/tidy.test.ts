@@ -175,3 +175,17 @@ test('file names say what they are, and no file is too long to read', () => {
 test('no marker of unfinished work is left', () => {
   expect(files.filter((file) => /\b(TODO|FIXME|XXX|HACK)\b/.test(texts.get(file)!))).toEqual([]);
 });
+
+test('what is a program of its own, the torture test, keeps to the same rules, and each file of it is used', () => {
+  const folder = join(ROOT, 'test/torture');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.ts'));
+  const own = new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+  const imported = new Set(
+    [...own.values()].flatMap((text) => [...text.matchAll(/'\.\/([a-z-]+\.ts)'/g)].map(([, to]) => to!)),
+  );
+  const roots = ['torture.ts', 'torture.long.ts'];
+  expect(names.filter((name) => !roots.includes(name) && !imported.has(name))).toEqual([]);
+  expect(names.filter((name) => !own.get(name)!.startsWith('// '))).toEqual([]);
+  expect(names.filter((name) => own.get(name)!.split('\n').length > 250)).toEqual([]);
+  expect(names.filter((name) => /\b(TODO|FIXME|XXX|HACK)\b/.test(own.get(name)!))).toEqual([]);
+});

@@ -3,6 +3,7 @@
 
 import { open, readdir, readFile, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32c } from '../../src/formats/checksum.ts';
 import type { Random } from '../fuzz/random.ts';
 import { pause } from '../parts/until.ts';
 import { overwrite } from '../store/damage/rows.ts';
@@ -96,11 +97,12 @@ async function reachesEnd({ path, to }: Wound): Promise<boolean> {
 async function recordsIn({ path, from, to }: Wound): Promise<number> {
   if (!/\.(ldb|log)$/.test(path)) return 0;
   const bytes = await readFile(path);
+  const isLog = path.endsWith('.log');
   let records = 0;
   for (let at = bytes.indexOf(2, 16) - 16; at >= 0 && at < to; at = bytes.indexOf(2, at + 17) - 16) {
-    const batch = batchAt(bytes, at);
+    const batch = batchAt(bytes, at, isLog);
     if (batch === undefined) continue;
-    const fragments = path.endsWith('.log') ? Math.ceil(batch.bytes / LOG_BLOCK_BYTES) * 7 : 0;
+    const fragments = isLog ? Math.ceil(batch.bytes / LOG_BLOCK_BYTES) * 7 : 0;
     const end = at + batch.bytes + fragments;
     if (end > from) records += batch.records;
     at = Math.max(at, end - 17);
@@ -108,8 +110,8 @@ async function recordsIn({ path, from, to }: Wound): Promise<number> {
   return records;
 }
 
-/** What looks like a batch of the log: version 2, numbers that fit one another. */
-function batchAt(bytes: Buffer, at: number): { bytes: number; records: number } | undefined {
+/** What looks like a batch of the log: version 2, numbers that fit one another, and a right checksum where it is not cut. */
+function batchAt(bytes: Buffer, at: number, isCut: boolean): { bytes: number; records: number } | undefined {
   if (at + BATCH_HEADER_BYTES > bytes.length || bytes.readUInt32BE(at) !== 0) return undefined;
   // formats/batch.ts has the drawing; it throws for what is none.
   const [batchLength, attributes, last] = [
@@ -123,6 +125,7 @@ function batchAt(bytes: Buffer, at: number): { bytes: number; records: number } 
     batchLength < 2 ** 21 &&
     records > 0 &&
     records === last + 1 &&
-    attributes < 64;
+    attributes < 64 &&
+    (isCut || crc32c(bytes.subarray(at + 21, at + 12 + batchLength)) === bytes.readUInt32BE(at + 17));
   return isOne ? { bytes: batchLength + 12, records } : undefined;
 }

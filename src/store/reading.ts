@@ -35,19 +35,29 @@ export class Reading {
 
   /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
   async batches(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
-    for (let round = 0; ; round += 1) {
-      const firstInMemory = this.#needs.openHolding(partition, 0)?.ranges.get(partition)?.firstOffset ?? Infinity;
+    for (let mended = 0; ;) {
+      const open = this.#needs.openHolding(partition, offset);
+      const firstInMemory = open?.ranges.get(partition)?.firstOffset ?? Infinity;
       // At once: what is in memory may be sealed with the next turn.
       if (offset >= firstInMemory) return this.#open(partition, offset, bytesMax);
-      const found = await this.#sealedFrom(partition, offset, bytesMax);
-      if (found === 'none') return this.#open(partition, offset, bytesMax);
-      if (found !== 'mended') return found;
-      if (round === ROUNDS_MAX) throw new Error('several segments are damaged, and more are to be mended');
+      const found = await this.#sealedFrom(partition, offset, firstInMemory, bytesMax);
+      if (found === 'mended') mended += 1;
+      else if (found !== 'none') return found;
+      // What was in memory may lie in the catalogue by this time: the next in memory is not the next there is.
+      else if (this.#needs.openHolding(partition, offset) === open) return this.#open(partition, offset, bytesMax);
+      if (mended > ROUNDS_MAX) throw new Error('several segments are damaged, and more are to be mended');
     }
   }
 
-  async #sealedFrom(partition: number, offset: number, bytesMax: number): Promise<Buffer[] | 'none' | 'mended'> {
+  /** What is sealed and begins before `end`: with a damaged catalogue what is in memory may be older than what is sealed. */
+  async #sealedFrom(
+    partition: number,
+    offset: number,
+    end: number,
+    bytesMax: number,
+  ): Promise<Buffer[] | 'none' | 'mended'> {
     for await (const range of this.#needs.catalogue.rangesOf(partition, offset)) {
+      if (range.firstOffset >= end) return 'none';
       const batches = await this.#sealed(range, offset, bytesMax);
       if (batches === undefined) return 'mended';
       if (batches.length > 0) return batches;
@@ -60,7 +70,10 @@ export class Reading {
     const open = this.#needs.openHolding(partition, offset);
     const range = open?.ranges.get(partition);
     if (range === undefined || range.firstOffset > offset) {
-      for await (const sealed of this.#needs.catalogue.rangesOf(partition, offset)) return sealed;
+      for await (const sealed of this.#needs.catalogue.rangesOf(partition, offset)) {
+        if (sealed.firstOffset < (range?.firstOffset ?? Infinity)) return sealed;
+        break;
+      }
     }
     // The segment may have been sealed since it was found, its number stays the same.
     return range === undefined ? undefined : { ...range, segment: open!.segment.id, isSealed: false };

@@ -11,7 +11,7 @@
 // with keys and values behind their lengths as varints.
 
 import type { FileHandle } from 'node:fs/promises';
-import { ByteReader } from '../../formats/bytes.ts';
+import { ByteReader, corrupt } from '../../formats/bytes.ts';
 import { crc32c } from '../../formats/checksum.ts';
 
 const BLOCK_BYTES = 32 * 1024;
@@ -124,8 +124,11 @@ export function* readWriteBatch(record: Buffer): Generator<Entry, void, void> {
   for (let index = 0; index < count; index += 1) {
     const type = reader.uint8();
     const key = readBytes(reader);
+    // Zeros where entries were would be deletes of nothing.
+    if (key.length === 0) throw corrupt('an entry without a key');
     yield { key, value: type === 1 ? readBytes(reader) : undefined, sequence: first + index };
   }
+  if (reader.remaining > 0) throw corrupt(`${reader.remaining} bytes behind the last entry`);
 }
 
 /** Bytes behind their length, as a view. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { batchOf, openLogFolder, type OpenLogFolder } from '../../log/open-log.ts';
 import { append, compare, PARTITIONS } from './ledger.ts';
+import { overwrite } from './rows.ts';
 
 const PER_PARTITION = 30;
 
@@ -41,6 +42,21 @@ test.each([0, 0.5, 0.9])(
     }
   },
 );
+
+test('zeros in the write-ahead log are no entries', async () => {
+  const opened = await given();
+  await append(opened.log, 6);
+  const folder = join(opened.folder, 'segments', '00000001');
+
+  await opened.reopenAfter(async () => {
+    const name = (await readdir(folder)).find((each) => each.endsWith('.log'))!;
+    await overwrite(join(folder, name), 396, Buffer.alloc(10_000));
+  });
+
+  expect(
+    await compare(opened.store, opened.log, Array<number>(PARTITIONS).fill(PER_PARTITION + 6)),
+  ).toBeGreaterThanOrEqual(3);
+});
 
 test('the copy of the topics that was lost with it is there again with the next commit, when the tables go as well', async () => {
   const opened = await given();

@@ -134,8 +134,21 @@ function addGaps(program: Command, terminal: Terminal, setExitCode: SetExitCode)
     });
 }
 
+function withSettings(command: Command): Command {
+  return command
+    .argument('<topic>')
+    .option('-p, --partitions <number>', 'how many, 1 to 4096', wholeNumber)
+    .option('--retention <duration>', 'such as 7d, or never')
+    .option('--retention-bytes <size>', 'of each partition, such as 2GiB, or none')
+    .option(
+      '--durability <word>',
+      'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md',
+    )
+    .option('--when-full <word>', 'at the budget: refuse, which is the default, or drop-oldest');
+}
+
 function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCode): void {
-  const topics = program.command('topics').description('list, describe, create and delete topics');
+  const topics = program.command('topics').description('list, describe, create, alter and delete topics');
   topics.addHelpText('after', example('topics create readings -p 4'));
   const add = (name: string, description: string, sample: string): Command => {
     const command = withNode(topics.command(name)).description(description).addOption(outputOption('text', 'json'));
@@ -152,20 +165,18 @@ function addTopics(program: Command, terminal: Terminal, setExitCode: SetExitCod
       const { describeTopic } = await import('./topics.ts');
       setExitCode(await describeTopic(topic, options, terminal));
     });
-  add('create', 'make a topic', 'create readings -p 4 --retention 30d --retention-bytes 2GiB')
-    .argument('<topic>')
-    .option('-p, --partitions <number>', 'how many, 1 to 4096', wholeNumber)
-    .option('--retention <duration>', 'such as 7d, or never')
-    .option('--retention-bytes <size>', 'of each partition, such as 2GiB, or none')
-    .option(
-      '--durability <word>',
-      'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md',
-    )
-    .option('--when-full <word>', 'at the budget: refuse, which is the default, or drop-oldest')
-    .action(async (topic: string, options: { output: 'text' | 'json' }) => {
+  withSettings(add('create', 'make a topic', 'create readings -p 4 --retention 30d --retention-bytes 2GiB')).action(
+    async (topic: string, options: { output: 'text' | 'json' }) => {
       const { createTopic } = await import('./topics.ts');
       setExitCode(await createTopic(topic, options, terminal));
-    });
+    },
+  );
+  withSettings(add('alter', 'change what is named of a topic', 'alter readings --when-full drop-oldest')).action(
+    async (topic: string, options: { output: 'text' | 'json' }) => {
+      const { alterTopic } = await import('./topics.ts');
+      setExitCode(await alterTopic(topic, options, terminal));
+    },
+  );
   add('delete', 'remove a topic and its records for ever', 'delete readings --yes')
     .argument('<topic>')
     .option('--yes', 'yes, for ever', false)

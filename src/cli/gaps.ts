@@ -1,4 +1,4 @@
-// `headwater gaps`: what the card has lost, range by range, and which damaged folders were set aside. Of a running node; with
+// `headwater gaps`: what the card has lost and the budget has dropped, range by range, and which damaged folders were set aside. Of a running node; with
 // --data of the folder of one that does not run.
 
 import type { Losses } from '../headwater.ts';

@@ -1,4 +1,4 @@
-// `headwater topics`: list, describe, create and delete topics of a running node.
+// `headwater topics`: list, describe, create, alter and delete topics of a running node.
 
 import { formatBytes, formatDuration, isRefusal, parseBytesOrNone, parseDurationOrNever } from '../config-units.ts';
 import { HeadwaterError } from '../errors.ts';
@@ -46,7 +46,7 @@ export async function describeTopic(name: string, options: TopicOptions, termina
   });
 }
 
-export interface CreateOptions extends TopicOptions {
+export interface SettingOptions extends TopicOptions {
   partitions?: number;
   retention?: string;
   retentionBytes?: string;
@@ -54,10 +54,16 @@ export interface CreateOptions extends TopicOptions {
   whenFull?: string;
 }
 
-export async function createTopic(name: string, options: CreateOptions, terminal: Terminal): Promise<number> {
-  const { partitions, retention, retentionBytes, durability, whenFull } = options;
-  const settings = {
-    name,
+export async function createTopic(name: string, options: SettingOptions, terminal: Terminal): Promise<number> {
+  return sendSettings('/topics', { name, ...settingsOf(options) }, options, terminal);
+}
+
+export async function alterTopic(name: string, options: SettingOptions, terminal: Terminal): Promise<number> {
+  return sendSettings(topicPath(name), settingsOf(options), options, terminal);
+}
+
+function settingsOf({ partitions, retention, retentionBytes, durability, whenFull }: SettingOptions): object {
+  return {
     ...(partitions !== undefined && { partitions }),
     ...(retention !== undefined && { retentionMs: valueOf('--retention', retention, parseDurationOrNever) }),
     ...(retentionBytes !== undefined && {
@@ -66,8 +72,11 @@ export async function createTopic(name: string, options: CreateOptions, terminal
     ...(durability !== undefined && { durability }),
     ...(whenFull !== undefined && { whenFull }),
   };
+}
+
+async function sendSettings(path: string, body: object, options: TopicOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
-    const { text } = await daemon.send('POST', '/topics', JSON.stringify(settings));
+    const { text } = await daemon.send('POST', path, JSON.stringify(body));
     const topic = JSON.parse(text) as Summary;
     print(options, terminal, topic, () => table([HEADINGS, rowOf(topic)]));
   });

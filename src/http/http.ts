@@ -23,7 +23,7 @@ import { appendRecords, readRecords, type RecordCounts } from './records.ts';
 import { dispatch, type Route } from './routing.ts';
 import { portEvents, sendToPort, type SerialPorts } from './serial.ts';
 import type { Health, Status } from './status.ts';
-import { createTopic, deleteTopic, describeTopic, listTopics } from './topics.ts';
+import { alterTopic, createTopic, deleteTopic, describeTopic, listTopics } from './topics.ts';
 
 export interface HttpNeeds {
   listen: Address;
@@ -170,6 +170,7 @@ function routesOf(needs: HttpNeeds, counts: RecordCounts, ownMetrics: () => Metr
     ['GET', '/topics', () => listTopics(log)],
     ['POST', '/topics', (exchange) => createTopic(log, exchange)],
     ['GET', '/topics/:topic', (exchange) => describeTopic(log, exchange)],
+    ['POST', '/topics/:topic', (exchange) => alterTopic(log, exchange)],
     ['DELETE', '/topics/:topic', (exchange) => deleteTopic(log, exchange)],
     ['GET', '/topics/:topic/partitions/:partition/records', (exchange) => readRecords(records, exchange)],
     ['GET', '/topics/:topic/partitions/:partition/batches', (exchange) => readBatches(records, exchange)],

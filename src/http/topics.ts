@@ -1,8 +1,9 @@
-// Topics over REST: list, describe, create, delete.
+// Topics over REST: list, describe, create, change, delete.
 //
 //   GET    /topics          [{name, partitions, records, bytes, retentionMs, cleanup, and all other TopicSettings}]
 //   POST   /topics          {"name": "readings", "partitions": 4, "retentionMs": 604800000, "retentionBytes": -1}
 //   GET    /topics/:topic   the same and one entry for each partition
+//   POST   /topics/:topic   {"whenFull": "drop-oldest"}: what is named changes, on return it is on the card
 //   DELETE /topics/:topic   on return the topic is gone
 
 import { HeadwaterError } from '../errors.ts';
@@ -55,13 +56,25 @@ export function describeTopic(log: Log, { params }: Exchange): Answer {
 }
 
 export async function createTopic(log: Log, { request }: Exchange): Promise<Answer> {
-  const [value] = await readValues(request);
-  const fields = new Map<string, unknown>(typeof value === 'object' && value !== null ? Object.entries(value) : []);
-  const name = fields.get('name');
+  const { name, ...fields } = await readFields(request);
   if (typeof name !== 'string') throw new HeadwaterError('USAGE', 'a topic needs a name');
+  return json(201, summarize(await log.createTopic(name, settingsIn(fields))));
+}
+
+export async function alterTopic(log: Log, { params, request }: Exchange): Promise<Answer> {
+  const topic = findTopic(log, params.get('topic'));
+  await log.alterTopic(topic.name, settingsIn(await readFields(request)));
+  return json(200, summarize(topic));
+}
+
+async function readFields(request: Exchange['request']): Promise<Record<string, unknown>> {
+  const [value] = await readValues(request);
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function settingsIn(fields: Record<string, unknown>): Partial<TopicSettings> {
   const settings: Record<string, number | string> = {};
-  for (const [field, given] of fields) {
-    if (field === 'name') continue;
+  for (const [field, given] of Object.entries(fields)) {
     if (!isSetting(field, given)) {
       const words = Object.entries(WORDS).map(([setting, each]) => `${setting}: ${each.join(' or ')}`);
       const all = `the numbers ${NUMBERS.join(', ')}, and ${words.join('; ')}`;
@@ -69,7 +82,7 @@ export async function createTopic(log: Log, { request }: Exchange): Promise<Answ
     }
     settings[field] = given;
   }
-  return json(201, summarize(await log.createTopic(name, settings)));
+  return settings;
 }
 
 /** What the number or word may be is the log's to say. */

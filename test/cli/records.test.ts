@@ -149,6 +149,8 @@ describe('topics', () => {
     expect((await cli('topics create other --retention 5')).code).toBe(2);
     expect((await cli('topics create other --durability relaxed')).out).toMatch(/ relaxed +refuse\n$/);
     expect((await cli('topics create newest --when-full drop-oldest')).out).toMatch(/ drop-oldest\n$/);
+    expect((await cli('topics alter newest --when-full refuse --retention 1d')).out).toMatch(/ 1d .* refuse\n$/);
+    expect((await cli('topics alter nothing --when-full refuse')).code).toBe(4);
     const { code, err } = await cli('topics create third --durability soon');
     expect([code, err]).toEqual([2, expect.stringContaining('durability: synced or immediate or relaxed')]);
   });

@@ -20,7 +20,7 @@ export interface RecordSettings {
   timestampType: TimestampType;
   /** A client's record may be so much older than the node's clock says, ms; -1 is no limit. Default -1. */
   timestampBeforeMs: number;
-  /** And so much younger. Default -1: a node whose clock stands still in 1970 would refuse everything. */
+  /** And so much younger. Default -1: clocks of devices are often wrong, and a reading that is refused is gone. */
   timestampAfterMs: number;
   /** Largest batch of a client, bytes; -1: what the node allows. Default -1. */
   batchBytesMax: number;

@@ -1,6 +1,8 @@
 // Kafka's own tools for administrators, on a real log: what they print is what is so.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compressionOf, readBatchHeader } from '../../src/formats/batch.ts';
+import { kcat } from '../parts/kcat.ts';
 import { javaTool } from './java-tool.ts';
 import { openNode, type Node } from './open-node.ts';
 
@@ -61,4 +63,21 @@ test('kafka-configs tells what holds for the broker, and that there are no quota
   expect(broker).toContain('auto.create.topics.enable=true');
   const user = await describe('--entity-type', 'users', '--entity-name', 'nobody');
   expect(user).not.toContain('SCRAM');
+});
+
+test('a topic with a compression and append times: kcat writes, Java reads the time of the node', async () => {
+  const configs = ['compression.type=gzip', 'message.timestamp.type=LogAppendTime', 'max.message.bytes=100000'];
+  const topic = ['--topic', 'stamped'];
+  await tool('TopicCommand', '--create', ...topic, ...configs.flatMap((config) => ['--config', config]));
+  expect(await tool('TopicCommand', '--describe', ...topic)).toContain('message.timestamp.type=LogAppendTime');
+  const beforeMs = Date.now();
+  await kcat(['-b', node.bootstrap, '-P', '-t', 'stamped', '-z', 'lz4'], `${'x'.repeat(5000)}\n`);
+  const [batch] = await node.log.topic('stamped')!.partitions[0]!.read(0, 1 << 20);
+  expect(compressionOf(readBatchHeader(batch!))).toBe('gzip');
+  const reading = ['--partition', '0', '--offset', 'earliest', '--max-messages', '1'];
+  const format = ['--formatter-property', 'print.timestamp=true'];
+  const read = await tool('consumer.ConsoleConsumer', ...topic, ...reading, ...format);
+  const [, time] = /LogAppendTime:(\d+)\s+x{5000}/.exec(read) ?? [];
+  expect(Number(time)).toBeGreaterThanOrEqual(beforeMs);
+  expect(Number(time)).toBeLessThanOrEqual(Date.now());
 });

@@ -3,7 +3,7 @@
 import { KafkaError } from '../formats/kafka/codes.ts';
 import { BROKER_RESOURCE, TOPIC_RESOURCE } from '../formats/kafka/32-describe-configs.ts';
 import { isHeadwaterError } from '../errors.ts';
-import type { TopicSettings } from '../log/log.ts';
+import { checkTopic, type TopicSettings } from '../log/log.ts';
 import { outcomeOf, type KafkaOutcome } from './codes.ts';
 import type { Door } from './handler.ts';
 import { namesWithoutEffect } from './topic-configs.ts';
@@ -33,12 +33,12 @@ const DONE: KafkaOutcome = { errorCode: KafkaError.NONE, errorMessage: null };
 export async function alterResources<Config extends { name: string }>(
   { resources, validateOnly }: Request<Config>,
   door: Door,
-  settingsOf: (configs: readonly Config[]) => Partial<TopicSettings> | string,
+  settingsOf: (configs: readonly Config[], before: Readonly<TopicSettings>) => Partial<TopicSettings> | string,
 ): Promise<{ responses: Altered[] }> {
   const responses: Altered[] = [];
   for (const resource of resources) {
     const { resourceType, resourceName, configs } = resource;
-    const outcome = await alterResource(door, resource, validateOnly, () => settingsOf(configs));
+    const outcome = await alterResource(door, resource, validateOnly, (before) => settingsOf(configs, before));
     responses.push({ resourceType, resourceName, ...outcome });
   }
   return { responses };
@@ -48,20 +48,22 @@ async function alterResource(
   { log }: Door,
   { resourceType, resourceName, configs }: Resource<{ name: string }>,
   isTrial: boolean,
-  settingsOf: () => Partial<TopicSettings> | string,
+  settingsOf: (before: Readonly<TopicSettings>) => Partial<TopicSettings> | string,
 ): Promise<KafkaOutcome> {
   if (resourceType === BROKER_RESOURCE) {
     return refusal(KafkaError.INVALID_REQUEST, 'settings of the node stand in its configuration file');
   }
   if (resourceType !== TOPIC_RESOURCE) return refusal(KafkaError.INVALID_REQUEST, 'only topics have settings');
-  if (log.topic(resourceName) === undefined) return refusal(KafkaError.UNKNOWN_TOPIC_OR_PARTITION, null);
+  const topic = log.topic(resourceName);
+  if (topic === undefined) return refusal(KafkaError.UNKNOWN_TOPIC_OR_PARTITION, null);
   const idle = namesWithoutEffect(configs);
   // Whoever creates a topic gives what they give everywhere; whoever changes a setting wants something of it.
   if (idle.length > 0) return refusal(KafkaError.INVALID_CONFIG, `${idle.join(', ')}: has no effect here`);
-  const settings = settingsOf();
+  const settings = settingsOf(topic.settings);
   if (typeof settings === 'string') return refusal(KafkaError.INVALID_CONFIG, settings);
   try {
-    if (!isTrial) await log.alterTopic(resourceName, settings);
+    if (isTrial) checkTopic(resourceName, { ...topic.settings, ...settings });
+    else await log.alterTopic(resourceName, settings);
     return DONE;
   } catch (error) {
     if (isHeadwaterError(error, 'TOPIC_INVALID')) return refusal(KafkaError.INVALID_CONFIG, error.message);

@@ -174,6 +174,13 @@ export function defaultOf(name: string): Partial<TopicSettings> | string {
   return setting.reset ?? readOne(name, setting, setting.show(DEFAULT_SETTINGS, KAFKA_DEFAULTS));
 }
 
+/** The words of a setting that is a list, as they are; undefined when it is none. */
+export function wordsOf(name: string, settings: Readonly<TopicSettings>): string[] | undefined {
+  const setting = SETTINGS.get(name);
+  if (setting?.configType !== CONFIG_TYPE.list) return undefined;
+  return setting.show(settings, KAFKA_DEFAULTS).split(',');
+}
+
 export function namesWithoutEffect(configs: readonly { name: string }[]): string[] {
   return configs.map(({ name }) => name).filter((name) => WITHOUT_EFFECT.has(name));
 }

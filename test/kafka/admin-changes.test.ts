@@ -134,6 +134,33 @@ test('what a topic makes of records is set by the names of Kafka, and shown with
   expect(log.topic('readings')!.settings.batchBytesMax).toBe(-1);
 });
 
+test('words are added to a list and taken from it', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings');
+  const client = await connect();
+  const change = async (configOperation: number, value: string) => {
+    const { errorCode } = await alter(client, [{ name: 'cleanup.policy', configOperation, value }]);
+    return [errorCode, (await shown(client))['cleanup.policy']];
+  };
+  expect(await change(CONFIG_OPERATION.append, 'compact')).toEqual([0, 'compact,delete']);
+  expect(await change(CONFIG_OPERATION.append, 'compact')).toEqual([0, 'compact,delete']);
+  expect(await change(CONFIG_OPERATION.subtract, 'delete')).toEqual([0, 'compact']);
+});
+
+test('a trial finds what a change would, and changes nothing', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { compactionLagMinMs: 5000 });
+  const client = await connect();
+  const before = await shown(client);
+  const trial = async (value: string) => {
+    const configs = [{ name: 'max.compaction.lag.ms', configOperation: CONFIG_OPERATION.set, value }];
+    const resources = [{ resourceType: TOPIC_RESOURCE, resourceName: 'readings', configs }];
+    return (await client.ask(incrementalAlterConfigs, 1, { resources, validateOnly: true })).responses[0]!.errorCode;
+  };
+  expect([await trial('6000'), await trial('4000')]).toEqual([0, KafkaError.INVALID_CONFIG]);
+  expect(await shown(client)).toEqual(before);
+});
+
 test('AlterConfigs puts back to its default what it does not name', async () => {
   const { log, connect } = await openDoor();
   await log.createTopic('readings', { retentionMs: 5000, retentionBytes: 1000 });
@@ -160,7 +187,14 @@ test('what cannot be set is refused with the reason, and nothing of the request 
     [{ name: 'cleanup.policy', value: 'sometimes' }, 'cleanup.policy is compact, delete, or both'],
     [{ name: 'min.cleanable.dirty.ratio', value: '2' }, 'min.cleanable.dirty.ratio is a number from 0 to 1'],
     [{ name: 'max.compaction.lag.ms', value: '0' }, 'max.compaction.lag.ms is a whole number from 1'],
-    [{ name: 'cleanup.policy', value: 'compact', configOperation: CONFIG_OPERATION.append }, 'no list can be changed'],
+    [
+      { name: 'retention.bytes', value: '1', configOperation: CONFIG_OPERATION.append },
+      'only a list can be appended to',
+    ],
+    [
+      { name: 'cleanup.policy', value: 'delete', configOperation: CONFIG_OPERATION.subtract },
+      'is compact, delete, or both',
+    ],
     [{ name: 'colour', value: 'red' }, 'no such setting'],
     [{ name: 'compression.type', value: 'lz4' }, 'lz4 is read here, and not written: use zstd'],
     [{ name: 'compression.type', value: 'brotli' }, 'is one of producer, uncompressed'],

@@ -9,13 +9,14 @@ import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
 import { openLog, type Log } from '../../src/log/log.ts';
 import { openStore } from '../../src/store/store.ts';
 import { createTrace } from '../../src/trace.ts';
-import { openTransactions } from '../../src/transactions/transactions.ts';
+import { openTransactions, type Transactions } from '../../src/transactions/transactions.ts';
 
 export interface Node {
   bootstrap: string;
   port: number;
   log: Log;
   groups: Groups;
+  transactions: Transactions;
   kafka: Kafka;
   /** What was printed at info and above. */
   lines: string[];
@@ -60,6 +61,7 @@ export async function openNode(
     port: kafka.port,
     log,
     groups,
+    transactions,
     kafka,
     lines,
     async close() {

@@ -5,10 +5,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { encodeBatch } from '../../src/formats/batch.ts';
 import { createAppliance } from '../parts/appliance.ts';
 import { kafkaLib } from '../parts/kafka.ts';
 import { kcat } from '../parts/kcat.ts';
 import { javaTool } from './java-tool.ts';
+import { openNode } from './open-node.ts';
 
 const COUNT = 1000;
 const KILLS = 4;
@@ -75,5 +77,27 @@ test(
     expect(described).toMatch(/\scopy\s+\d+\s+\d+\s+CompleteCommit\s+20000/);
     const hanging = ['find-hanging', '--broker-id', '1', '--max-transaction-timeout', '1'];
     expect((await javaTool(site.kafka, 'TransactionsCommand', hanging)).trim().split('\n')).toHaveLength(1);
+  },
+);
+
+test(
+  'kafka-transactions.sh ends what no coordinator knows, and what somebody has left open',
+  { timeout: 120_000 },
+  async () => {
+    const node = await openNode();
+    onTestFinished(() => node.close());
+    const partition = (await node.log.createTopic('t')).partitions[0]!;
+    const left = encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from('a') }], { producerId: 70, producerEpoch: 3, baseSequence: 0, isTransactional: true }); // prettier-ignore
+    await partition.append(left, true);
+    const tool = (...args: string[]) => javaTool(node.bootstrap, 'TransactionsCommand', args);
+    const place = ['--topic', 't', '--partition', '0'];
+    expect(await tool('describe-producers', ...place)).toMatch(/^70\s+3\s+-1\s+0\s+1\s+0\s*$/m);
+    await tool('abort', ...place, '--start-offset', '0');
+    expect([partition.lastStableOffset, partition.highWatermark]).toEqual([2, 2]);
+    const { errorCode, ...producer } = await node.transactions.init('mine', 60_000);
+    expect(errorCode).toBe(0);
+    node.transactions.addPartitions({ transactionalId: 'mine', ...producer }, [partition]);
+    await tool('forceTerminateTransaction', '--transactionalId', 'mine');
+    expect(node.transactions.describe('mine')).toMatchObject({ state: 'Empty', producerEpoch: 1 });
   },
 );

@@ -19,7 +19,7 @@ type State =
   { test: Test; next: number } | { at: 'start' | 'end'; next: number } | { either: number; or: number } | null;
 
 const PATTERN_LENGTH_MAX = 1000;
-const STATES_MAX = 1000;
+const STATES_MAX = 500;
 const REPEAT_MAX = 1000;
 
 /** Whether a name matches. Throws PatternError with words for the person who wrote the pattern. */

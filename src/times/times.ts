@@ -15,8 +15,9 @@ import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import { loadBoots, type Boots, type BootTime, type Marks } from './boots.ts';
 import { bootId, gatherEvidence, installedMs, isSetByTimesyncd } from './evidence.ts';
-import { behindMs, JUMP_MS, withJump, type Jump } from './jumps.ts';
+import { JUMP_MS } from './jumps.ts';
 import { judge, NO_EVIDENCE, type Evidence, type Trust, type Verdict } from './judge.ts';
+import { Passage } from './passage.ts';
 import { decodeSeen, encodeSeen, SEEN_KEY, type Seen } from './seen.ts';
 import { metricsOf, type TimesState, type TimesStatus } from './times-status.ts';
 
@@ -121,12 +122,8 @@ export function createTimes(needs: TimesNeeds): Times {
   let boots: Boots | undefined;
   let boot: BootTime | undefined;
   let marks: Marks | undefined;
-  /** Of an earlier boot, until this one's time is known. */
-  let before: Seen | undefined;
-  let jumps: Jump[] = [];
-  let jumpCount = 0;
-  /** Time that has surely passed since headwater came to this card, less the monotonic time of this boot. */
-  let passedMs = 0;
+  const passage = new Passage();
+  let jumps = 0;
   let keptAtUpMs = upMs();
   let keepAfterMs = FIRST_KEEP_MS;
   let isKeptDue = false;
@@ -195,8 +192,7 @@ export function createTimes(needs: TimesNeeds): Times {
     if (hasJumped && anchor!.isSynchronised && !isSynchronised && trust !== 'always') {
       return goOn(anchor!.aheadMs, 'the wall clock has left the time that a time server gave');
     }
-    if (anchor === undefined) firstKnown(aheadMs, isSynchronised);
-    else if (hasJumped) noteJump(passedMs + up, aheadMs - anchor.aheadMs);
+    noteJump(aheadMs, up, isSynchronised);
     // A time server knows better than what was plausible.
     const isBetter = isSynchronised && anchor?.isSynchronised === false;
     anchor = { aheadMs, isSynchronised: isSynchronised || (anchor?.isSynchronised === true && !hasJumped) };
@@ -256,21 +252,15 @@ export function createTimes(needs: TimesNeeds): Times {
     waiting.clear();
   }
 
-  /** How long the machine was off is known only where time servers kept the clock before and keep it again. */
-  function firstKnown(aheadMs: number, isSynchronised: boolean): void {
-    if (before === undefined) return;
-    const { timeMs, isSynchronised: wasSynchronised } = before;
-    before = undefined;
-    // Nothing was ever stamped by a clock that was believed.
-    if (timeMs === undefined) return;
-    const byMs = aheadMs - timeMs;
-    if (wasSynchronised && isSynchronised) passedMs += Math.max(0, byMs);
-    else if (Math.abs(byMs) >= JUMP_MS) noteJump(passedMs, byMs);
-  }
-
-  function noteJump(atMs: number, byMs: number): void {
-    jumps = withJump(jumps, { atMs, byMs });
-    jumpCount += 1;
+  function noteJump(aheadMs: number, up: number, isSynchronised: boolean): void {
+    let byMs: number | undefined;
+    if (anchor === undefined) byMs = passage.begin(aheadMs, isSynchronised);
+    else if (Math.abs(aheadMs - anchor.aheadMs) >= JUMP_MS) {
+      byMs = aheadMs - anchor.aheadMs;
+      passage.jump(up, byMs);
+    }
+    if (byMs === undefined) return;
+    jumps += 1;
     isKeptDue = true;
     trace.warn('the wall clock has jumped', { bySeconds: Math.round(byMs / 1000) });
   }
@@ -285,33 +275,22 @@ export function createTimes(needs: TimesNeeds): Times {
 
   function seen(): Seen {
     const up = upMs();
+    const known = anchor === undefined ? {} : { timeMs: anchor.aheadMs + up, isSynchronised: anchor.isSynchronised };
     const isKnown = anchor !== undefined;
-    // While nobody knows the time, what the boot before knew is the last that is known.
-    const timeMs = isKnown ? anchor!.aheadMs + up : before?.timeMs;
-    return {
-      bootId: machine.bootId,
-      upMs: up,
-      isKnown,
-      ...(timeMs !== undefined && { timeMs }),
-      isSynchronised: anchor?.isSynchronised ?? before?.isSynchronised ?? false,
-      floorMs: floorMs(),
-      passedMs: passedMs + up,
-      jumps,
-    };
+    return { bootId: machine.bootId, upMs: up, isKnown, floorMs: floorMs(), ...passage.kept(up), ...known };
   }
 
   function recall(found: Seen | undefined): void {
     boot = boots!.find(machine.bootId);
     if (boot?.shiftMs !== undefined) anchor = { aheadMs: boot.baseMs + boot.shiftMs, isSynchronised: false };
     if (found === undefined) return;
-    jumps = [...found.jumps];
     const isSameBoot = found.bootId === machine.bootId && found.upMs <= upMs();
-    passedMs = isSameBoot ? found.passedMs - found.upMs : found.passedMs;
+    passage.recall(found, isSameBoot);
     const ranMs = isSameBoot ? upMs() - found.upMs : upMs();
     floor = { ms: Math.max(machine.builtMs, found.floorMs + ranMs), atUpMs: upMs() };
     if (isSameBoot && found.isKnown && found.timeMs !== undefined) {
       anchor = { aheadMs: found.timeMs - found.upMs, isSynchronised: found.isSynchronised };
-    } else before = found;
+    }
   }
 
   function status(): TimesStatus {
@@ -326,8 +305,8 @@ export function createTimes(needs: TimesNeeds): Times {
       unsureRecords,
       boots: all.length,
       unknownBoots: all.filter(({ shiftMs }) => shiftMs === undefined).length,
-      jumps: jumpCount,
-      ...(jumps.length > 0 && { lastJumpSeconds: jumps.at(-1)!.byMs / 1000 }),
+      jumps,
+      ...(passage.jumps.length > 0 && { lastJumpSeconds: passage.jumps.at(-1)!.byMs / 1000 }),
     };
   }
 
@@ -374,7 +353,7 @@ export function createTimes(needs: TimesNeeds): Times {
     nowFor(ageMs) {
       look();
       if (state === 'unsure') return undefined;
-      return wallMs() - behindMs(jumps, passedMs + upMs() - ageMs);
+      return wallMs() - passage.behindMs(upMs(), ageMs);
     },
     status,
     metrics: () => metricsOf(status()),

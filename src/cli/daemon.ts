@@ -4,6 +4,7 @@ import { Agent, request, type IncomingHttpHeaders } from 'node:http';
 import { formatAddress, loadConfig, type Address } from '../config.ts';
 import { HeadwaterError, messageOf, type Code } from '../errors.ts';
 import { readSecret, Secret } from '../secret.ts';
+import { EXIT } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Reply {
@@ -30,6 +31,21 @@ export interface Whereabouts {
 
 const REPLY_BYTES_MAX = 64 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
+
+/** Runs `act` with the node to talk to, and closes it; the exit code of a command that is done. */
+export async function withDaemon(
+  whereabouts: Whereabouts,
+  terminal: Terminal,
+  act: (daemon: Daemon) => Promise<void>,
+): Promise<number> {
+  const daemon = openDaemon(whereabouts, terminal);
+  try {
+    await act(daemon);
+    return EXIT.done;
+  } finally {
+    daemon.close();
+  }
+}
 
 /**
  * Finds the node by --url, HEADWATER_URL, or the configuration's http.listen, in this order, and its token by --token-file,

@@ -1,10 +1,9 @@
 // `headwater groups`: list, describe, reset and delete consumer groups of a running node.
 
 import { HeadwaterError } from '../errors.ts';
-import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
-import { EXIT } from './exit-codes.ts';
+import { withDaemon, type Whereabouts } from './daemon.ts';
 import { parseOffsets } from './offsets.ts';
-import { progress, table, type Terminal } from './terminal.ts';
+import { print, progress, table, type Terminal } from './terminal.ts';
 
 export interface GroupOptions extends Whereabouts {
   output: 'text' | 'json';
@@ -34,14 +33,14 @@ const HEADINGS = ['GROUP', 'TYPE', 'PROTOCOL', 'STATE', 'MEMBERS', 'LAG'];
 export async function listGroups(options: GroupOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
     const groups = await daemon.getJson<GroupLine[]>('/groups');
-    print(options, terminal, groups, () => table([HEADINGS, ...groups.map(rowOf)]));
+    print(terminal, options.output, groups, () => table([HEADINGS, ...groups.map(rowOf)]));
   });
 }
 
 export async function describeGroup(id: string, options: GroupOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
     const group = await daemon.getJson<GroupDetail>(groupPath(id));
-    print(options, terminal, group, () => describe(group));
+    print(terminal, options.output, group, () => describe(group));
   });
 }
 
@@ -74,7 +73,7 @@ export async function resetGroup(id: string, options: ResetOptions, terminal: Te
     const { text } = await daemon.send('POST', `${groupPath(id)}/offsets`, wish);
     const reset = JSON.parse(text) as GroupReset;
     const rows = reset.offsets.map((each) => [each.topic, each.partition, each.before ?? '-', each.offset]);
-    print(options, terminal, reset, () => table([['TOPIC', 'PARTITION', 'BEFORE', 'OFFSET'], ...rows]));
+    print(terminal, options.output, reset, () => table([['TOPIC', 'PARTITION', 'BEFORE', 'OFFSET'], ...rows]));
     progress(terminal, dryRun ? 'nothing was changed' : `${id} goes on from there`);
   });
 }
@@ -100,24 +99,6 @@ export async function deleteGroup(id: string, options: DeleteOptions, terminal: 
 function groupPath(id: string): string {
   if (id !== '' && id !== '.' && id !== '..') return `/groups/${encodeURIComponent(id)}`;
   throw new HeadwaterError('GROUP_UNKNOWN', `there is no group ${JSON.stringify(id)}: see \`headwater groups list\``);
-}
-
-async function withDaemon(
-  options: Whereabouts,
-  terminal: Terminal,
-  act: (daemon: Daemon) => Promise<void>,
-): Promise<number> {
-  const daemon = openDaemon(options, terminal);
-  try {
-    await act(daemon);
-    return EXIT.done;
-  } finally {
-    daemon.close();
-  }
-}
-
-function print({ output }: GroupOptions, { out }: Terminal, value: unknown, text: () => string): void {
-  out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
 }
 
 function rowOf({ id, protocolType, kind, state, members, lag }: GroupLine): (string | number)[] {

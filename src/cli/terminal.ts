@@ -28,6 +28,11 @@ export async function writeOut(out: Output, text: string): Promise<void> {
   await new Promise<void>((resolve) => out.once('drain', resolve));
 }
 
+/** One value as JSON, or as text for people. */
+export function print({ out }: Terminal, output: string | undefined, value: unknown, text: () => string): void {
+  out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
+}
+
 export function progress({ err }: Terminal, text: string): void {
   if (err.isTTY === true) err.write(`${text}\n`);
 }

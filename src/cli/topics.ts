@@ -5,7 +5,7 @@ import { HeadwaterError } from '../errors.ts';
 import { withAccess, type AccessOptions } from './access.ts';
 import { topicPath, type Daemon } from './daemon.ts';
 import { EXIT } from './exit-codes.ts';
-import { progress, table, type Terminal } from './terminal.ts';
+import { print, progress, table, type Terminal } from './terminal.ts';
 
 export interface TopicOptions extends AccessOptions {
   output: 'text' | 'json';
@@ -31,7 +31,7 @@ const HEADINGS = ['TOPIC', 'PARTITIONS', 'RECORDS', 'BYTES', 'RETENTION', 'RETEN
 export async function listTopics(options: TopicOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
     const topics = await daemon.getJson<Summary[]>('/topics');
-    print(options, terminal, topics, () => table([HEADINGS, ...topics.map(rowOf)]));
+    print(terminal, options.output, topics, () => table([HEADINGS, ...topics.map(rowOf)]));
   });
 }
 
@@ -42,7 +42,7 @@ export async function describeTopic(name: string, options: TopicOptions, termina
       return [partition, logStart, highWatermark, highWatermark - logStart, bytes];
     });
     const parts = [['PARTITION', 'FIRST OFFSET', 'NEXT OFFSET', 'RECORDS', 'BYTES'], ...each];
-    print(options, terminal, topic, () => `${table([HEADINGS, rowOf(topic)])}\n${table(parts)}`);
+    print(terminal, options.output, topic, () => `${table([HEADINGS, rowOf(topic)])}\n${table(parts)}`);
   });
 }
 
@@ -78,7 +78,7 @@ async function sendSettings(path: string, body: object, options: TopicOptions, t
   return withDaemon(options, terminal, async (daemon) => {
     const { text } = await daemon.send('POST', path, JSON.stringify(body));
     const topic = JSON.parse(text) as Summary;
-    print(options, terminal, topic, () => table([HEADINGS, rowOf(topic)]));
+    print(terminal, options.output, topic, () => table([HEADINGS, rowOf(topic)]));
   });
 }
 
@@ -108,10 +108,6 @@ async function withDaemon(
 ): Promise<number> {
   await withAccess(options, terminal, { isWritten: false }, act);
   return EXIT.done;
-}
-
-function print({ output }: TopicOptions, { out }: Terminal, value: unknown, text: () => string): void {
-  out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
 }
 
 function rowOf({ name, partitions, records, bytes, ...settings }: Summary): (string | number)[] {

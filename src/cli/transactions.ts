@@ -1,9 +1,8 @@
 // `headwater transactions`: list, describe and abort transactions of Kafka producers, on a running node.
 
 import { HeadwaterError } from '../errors.ts';
-import { openDaemon, type Daemon, type Whereabouts } from './daemon.ts';
-import { EXIT } from './exit-codes.ts';
-import { table, type Terminal } from './terminal.ts';
+import { withDaemon, type Whereabouts } from './daemon.ts';
+import { print, table, type Terminal } from './terminal.ts';
 
 export interface TransactionOptions extends Whereabouts {
   output: 'text' | 'json';
@@ -30,7 +29,7 @@ const HEADINGS = ['TRANSACTIONAL ID', 'STATE', 'PRODUCER', 'OPEN S', 'TIMEOUT S'
 export async function listTransactions(options: TransactionOptions, terminal: Terminal): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
     const found = await daemon.getJson<TransactionLine[]>('/transactions');
-    print(options, terminal, found, () => table([HEADINGS, ...found.map(rowOf)]));
+    print(terminal, options.output, found, () => table([HEADINGS, ...found.map(rowOf)]));
   });
 }
 
@@ -41,7 +40,7 @@ export async function describeTransaction(
 ): Promise<number> {
   return withDaemon(options, terminal, async (daemon) => {
     const found = await daemon.getJson<TransactionDetail>(pathOf(id));
-    print(options, terminal, found, () => describe(found));
+    print(terminal, options.output, found, () => describe(found));
   });
 }
 
@@ -67,7 +66,7 @@ export async function abortTransaction(id: string, options: AbortOptions, termin
     const { text } = await daemon.send('POST', `${pathOf(id)}/abort`, '');
     const { aborted } = JSON.parse(text) as { aborted: boolean };
     const said = aborted ? `the transaction of ${id} is aborted` : `${id} has no transaction open`;
-    print(options, terminal, { aborted }, () => `${said}\n`);
+    print(terminal, options.output, { aborted }, () => `${said}\n`);
   });
 }
 
@@ -76,24 +75,6 @@ function pathOf(id: string): string {
   if (id !== '' && id !== '.' && id !== '..') return `/transactions/${encodeURIComponent(id)}`;
   const text = `there is no transactional id ${JSON.stringify(id)}: see \`headwater transactions list\``;
   throw new HeadwaterError('TRANSACTION_UNKNOWN', text);
-}
-
-async function withDaemon(
-  options: Whereabouts,
-  terminal: Terminal,
-  act: (daemon: Daemon) => Promise<void>,
-): Promise<number> {
-  const daemon = openDaemon(options, terminal);
-  try {
-    await act(daemon);
-    return EXIT.done;
-  } finally {
-    daemon.close();
-  }
-}
-
-function print({ output }: TransactionOptions, { out }: Terminal, value: unknown, text: () => string): void {
-  out.write(output === 'json' ? `${JSON.stringify(value)}\n` : text());
 }
 
 function rowOf(line: TransactionLine): (string | number)[] {

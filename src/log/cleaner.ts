@@ -78,13 +78,15 @@ const SURVEY_TICKS = 12;
 const RUN_SEGMENTS_MAX = 64;
 const MIRRORS_OPEN_MS = 60_000;
 const EMPTY_BYTES = 61;
+const DIRTY_SHARE_MIN = 1 / 8;
 
 class Stopped extends Error {}
 
 export function openCleaner(needs: CleanerNeeds): Cleaner {
   const { store, positions, clock, trace, partitions } = needs;
-  // 4 MiB and 1 MiB of a segment of 36 MiB.
-  const rollBytesMin = store.segmentBytesMax / 9;
+  // 2, 4 and 1 MiB of a segment of 36 MiB.
+  const rollBytesMin = store.segmentBytesMax / 18;
+  const partBytesMin = store.segmentBytesMax / 9;
   const limits: ChoiceLimits = {
     liveBytesMax: store.segmentBytesMax,
     freedBytesMin: store.segmentBytesMax / 36,
@@ -100,6 +102,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   let surveyedMs = -Infinity;
   let owedMs = 0;
   const timer = clock.every(needs.intervalMs, () => {
+    rollEarly();
     running ??= tick()
       .catch((error: unknown) => {
         if (!(error instanceof Stopped)) trace.limited('cleaning stopped early', { reason: messageOf(error) });
@@ -111,7 +114,6 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
 
   async function tick(): Promise<void> {
     const nowMs = clock.monotonicMs();
-    rollEarly();
     const toLookAt = await wanting();
     if (toLookAt.length === 0 && nowMs - surveyedMs < surveyMs) return;
     surveyedMs = nowMs;
@@ -134,7 +136,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
     const bytes = written.reduce((sum, range) => sum + range.bytes, 0);
     if (bytes < rollBytesMin) return;
     const allBytes = compacted().reduce((sum, partition) => sum + partition.bytes - deadBytesOf(partition), 0);
-    if (bytes >= (allBytes - bytes) / 2) store.rollSoon();
+    if (bytes >= (allBytes - bytes) / 4) store.rollSoon();
   }
 
   function deadBytesOf({ number }: LogPartition): number {
@@ -156,7 +158,10 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
       if (found.isCut && sinceMs < Math.max(surveyMs, compactionLagMinMs / 4)) continue;
       const dirtyBytes = await sealedBytes(partition, found.endOffset);
       const isLate = compactionLagMaxMs >= 0 && sinceMs >= compactionLagMaxMs / 2;
-      const isEnough = dirtyBytes >= dirtyRatioMin * (dirtyBytes + found.cleanBytes);
+      const allBytes = dirtyBytes + found.cleanBytes;
+      // What comes new supersedes as much at most. Each look reads all of it, so it is not taken for little.
+      const deadBytes = dirtyBytes + deadBytesOf(partition);
+      const isEnough = deadBytes >= dirtyRatioMin * allBytes && dirtyBytes >= allBytes * DIRTY_SHARE_MIN;
       if (dirtyBytes === 0 || (!isLate && !isEnough)) continue;
       dirty.push(partition);
       bytes += dirtyBytes;
@@ -216,10 +221,14 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   async function choose(round: Round): Promise<number[] | undefined> {
     const candidates: Candidate[] = [];
     for (const row of store.sealed()) candidates.push(await candidateOf(round, row));
+    // What is written lies in a log and in a table for a while, beside the old segments: of little it is a part at a time.
     const { freeBytes = Infinity, workBytes } = store.space();
-    // What is written lies in a log and in a table for a while, before the old segments go.
     const spareBytes = Math.min(freeBytes - workBytes, needs.spareBytes());
-    const liveBytesMax = Math.min(limits.liveBytesMax, spareBytes / 2);
+    const allBytes = candidates.reduce(
+      (sum, each) => sum + (each.liveBytes < Infinity ? each.liveBytes : each.bytes),
+      0,
+    );
+    const liveBytesMax = Math.min(limits.liveBytesMax, Math.max(partBytesMin, allBytes / 4), spareBytes / 2);
     return chooseRun(candidates, { ...limits, liveBytesMax });
   }
 

@@ -94,6 +94,12 @@ describe('the page', () => {
     }
     expect(text.match(/class="bad"/g)).toHaveLength(2);
   });
+
+  test('a clock that nobody has set is seen', async () => {
+    expect((await door.ask('/cards')).text).toContain('synchronised');
+    status = { ...STATUS, clock: { ...STATUS.clock, state: 'unsure', unsureRecords: 12 } };
+    expect((await door.ask('/cards')).text).toContain('not set yet: 12&nbsp;records wait for the right time');
+  });
 });
 
 describe('who may ask', () => {

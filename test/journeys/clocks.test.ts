@@ -65,6 +65,9 @@ test('records of 1970 are put right here and upstream, and what clients dated st
   expect([boot, stampMs]).toEqual(['first-boot', before[0]!.timestampMs]);
   expect(before[2]!.headers).toEqual({});
   expect((await statusOf(node)).clock).toMatchObject({ state: 'unsure', unsureRecords: 3, unknownBoots: 1 });
+  const metrics = await (await fetch(`${node.http}/metrics`)).text();
+  expect(metrics).toContain('headwater_clock_state{state="unsure"} 1');
+  expect(metrics).toContain('headwater_clock_unsure_records_total 3');
   await until('the mirror holds them back', () => node.mirror().partitions[0]?.state === 'held');
 
   // The process is started again before the network comes.

@@ -88,11 +88,13 @@ export class Segment {
       highWaterMarkBytes: Math.min(bytesMax, SCAN_BYTES),
     });
     const batches: Buffer[] = [];
+    let isAny = false;
     try {
       let bytes = 0;
       while (bytes < bytesMax) {
         const next = await iterator.nextv(SCAN_BATCHES);
         if (next.length === 0) break;
+        isAny = true;
         for (const batch of next) {
           if (batches.length > 0 && bytes + batch.length > bytesMax) return batches;
           batches.push(batch);
@@ -101,9 +103,12 @@ export class Segment {
       }
       return batches;
     } finally {
-      // A closed iterator keeps its last native chunk until it is collected: an empty chunk costs nothing.
-      iterator.seek(end);
-      await iterator.nextv(1);
+      // A closed iterator keeps its last native chunk until it is collected: an empty chunk costs nothing. To seek behind the
+      // end of a LevelDB that has nothing in it ends the process.
+      if (isAny) {
+        iterator.seek(end);
+        await iterator.nextv(1);
+      }
       await iterator.close();
     }
   }

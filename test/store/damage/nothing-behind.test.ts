@@ -4,8 +4,8 @@
 import { readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { batchOf, openLogFolder, type OpenLogFolder } from '../../log/open-log.ts';
-import { append, compare, PARTITIONS } from './ledger.ts';
+import { batchOf, openLogFolder, upTo, type OpenLogFolder } from '../../log/open-log.ts';
+import { append, compare, PARTITIONS, RECORD_BYTES } from './ledger.ts';
 import { overwrite } from './rows.ts';
 
 const PER_PARTITION = 30;
@@ -56,6 +56,21 @@ test('zeros in the write-ahead log are no entries', async () => {
   expect(
     await compare(opened.store, opened.log, Array<number>(PARTITIONS).fill(PER_PARTITION + 6)),
   ).toBeGreaterThanOrEqual(3);
+});
+
+test('nothing but entries of a log record whose checksum is wrong: those that are whole are kept', async () => {
+  const opened = await openLogFolder();
+  onTestFinished(() => opened.remove());
+  const { partitions } = await opened.log.createTopic('t', { partitions: PARTITIONS });
+  await Promise.all(upTo(6).map((index) => partitions[0]!.append(batchOf(index, 1, { bytes: RECORD_BYTES }))));
+
+  await opened.reopenAfter(async () => {
+    const folder = join(opened.folder, 'segments', '00000001');
+    const name = (await readdir(folder)).find((each) => each.endsWith('.log'))!;
+    await overwrite(join(folder, name), 2_000, Buffer.from('wrong'));
+  });
+
+  expect(await compare(opened.store, opened.log, [6, 0])).toBe(1);
 });
 
 test('the copy of the topics that was lost with it is there again with the next commit, when the tables go as well', async () => {

@@ -319,8 +319,9 @@ export function openGroups(needs: GroupsNeeds): Groups {
       const words = `group ${groupId} has members of the classic protocol: stop all of them before it can change`;
       return refusal(KafkaError.GROUP_ID_NOT_FOUND, words, memberId, epoch);
     }
-    if (classic !== undefined) coordinator.ask(groupId, { kind: 'delete' });
     const answer = incremental.beat(groupId, asked);
+    // An empty group of the other kind is done with, ids that it has given out and all.
+    if (classic !== undefined && answer.errorCode === KafkaError.NONE) coordinator.ask(groupId, { kind: 'delete' });
     if (answer.errorCode === KafkaError.GROUP_MAX_SIZE_REACHED) tellFull(groupId);
     return answer;
   }

@@ -76,11 +76,16 @@ test('what could not be moved into a table is read as before, and is sealed when
   await until('LevelDB has removed what it needs no more', async () => (await logs()) === 1);
   // Room for the last ones, with which the next segment begins, and not for half a memtable.
   await fill((LAST + 14) * VALUE_BYTES);
-  for (const offset of all.slice(-LAST)) await write(offset);
+  // LevelDB's attempt takes what is left for a moment: a write may have to wait for room, too.
+  const lastWrites = (async () => {
+    for (const offset of all.slice(-LAST)) await write(offset);
+  })();
   await until('the sealing was tried', () => lines.some((line) => line.includes('sealing a segment failed')));
   expect(store.sealed()).toEqual([]);
-  expect(await readAll(all.length)).toEqual(all);
+  const first = all.slice(0, -LAST);
+  expect((await readAll(all.length)).slice(0, first.length)).toEqual(first);
   await rm(join(card, 'other'));
+  await lastWrites;
   await store.whenSealed();
   expect(store.sealed()).toHaveLength(1);
   expect(await readAll(all.length)).toEqual(all);

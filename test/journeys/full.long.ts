@@ -184,8 +184,13 @@ test('a Kafka that is away for good, and a topic that lets its oldest go: sensor
   sensors.push(...openSensors(appliance.mqttPort, { perSecond: 3000, total: 9100, qos1: 4, qos2: 3, payloadOf }));
 
   for (const sensor of sensors) await sensor.settled(120_000);
+  let left = await readTopic(appliance.kafka, 'readings');
+  await until('what is gone is counted', async () => {
+    const { dropped } = (await appliance.status()).log;
+    left = await readTopic(appliance.kafka, 'readings');
+    return dropped.records === 9100 - left.length;
+  });
   const { health, log, mirrors } = await appliance.status();
-  const left = await readTopic(appliance.kafka, 'readings');
   const { gaps } = (await (await fetch(`${appliance.http}/gaps`)).json()) as {
     gaps: { records: number; cause: string }[];
   };

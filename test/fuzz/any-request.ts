@@ -10,6 +10,14 @@ import type { Random } from './random.ts';
 export interface Pool {
   names: string[];
   ids: Buffer[];
+  /** Transactional ids and their producers: three numbers that chance would never bring together. */
+  identities: Identity[];
+}
+
+export interface Identity {
+  transactionalId: string;
+  producerId: number;
+  producerEpoch: number;
 }
 
 const LONG = 'n'.repeat(249);
@@ -48,7 +56,7 @@ export function openPool(topicIds: Buffer[]): Pool {
     '((',
     '1',
   ];
-  return { names: [...topics, ...others], ids: [...topicIds, Buffer.alloc(16), Buffer.alloc(16, 7)] };
+  return { names: [...topics, ...others], ids: [...topicIds, Buffer.alloc(16), Buffer.alloc(16, 7)], identities: [] };
 }
 
 export function learn(pool: Pool, name: string): void {
@@ -75,7 +83,16 @@ function anyStruct(random: Random, fields: Fields, version: number, pool: Pool):
     if (field.tag !== undefined && random.below(2) === 0) continue;
     struct[name] = anyValue(random, field, version, pool);
   }
+  if (pool.identities.length > 0 && random.below(3) > 0) impersonate(struct, random.pick(pool.identities));
   return struct;
+}
+
+/** Whoever speaks in this struct, if somebody does, is this one. */
+function impersonate(struct: Record<string, unknown>, identity: Identity): void {
+  for (const name of Object.keys(struct)) {
+    const plain = name.replace(/^v3AndBelow(.)/, (_, first: string) => first.toLowerCase());
+    if (plain in identity) struct[name] = identity[plain as keyof Identity];
+  }
 }
 
 function anyValue(random: Random, field: Field, version: number, pool: Pool): unknown {
@@ -97,7 +114,7 @@ function anyValue(random: Random, field: Field, version: number, pool: Pool): un
     case 'string':
       return random.pick(pool.names);
     case 'records':
-      return random.below(3) === 0 ? random.bytes(random.below(100)) : anyBatch(random);
+      return random.below(3) === 0 ? random.bytes(random.below(100)) : anyBatch(random, pool);
     case 'list':
       return some(() => anyValue(random, field.element!, version, pool));
     case 'array':
@@ -109,7 +126,12 @@ function anyValue(random: Random, field: Field, version: number, pool: Pool): un
   }
 }
 
-function anyBatch(random: Random): Buffer {
+function anyBatch(random: Random, { identities }: Pool): Buffer {
+  const record = { timestampMs: 1, key: null, value: random.bytes(20) };
+  if (identities.length > 0 && random.below(2) === 0) {
+    const { producerId, producerEpoch } = random.pick(identities);
+    return encodeBatch([record], { producerId, producerEpoch, baseSequence: random.below(3), isTransactional: true });
+  }
   const producer = random.below(2) === 0 ? {} : { producerId: random.below(3), producerEpoch: 0, baseSequence: 0 };
-  return encodeBatch([{ timestampMs: 1, key: null, value: random.bytes(20) }], producer);
+  return encodeBatch([record], producer);
 }

@@ -27,12 +27,14 @@ export interface Dispatched {
   answered: Map<string, number>;
   refused: number;
   groups: Door['groups'];
+  transactions: Door['transactions'];
   /** Sends so many at once, and waits until all are answered or given up. */
   run(count: number): Promise<void>;
   close(): void;
 }
 
 const SIZE_BYTES = 4;
+const IDENTITIES_MAX = 3;
 
 export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Dispatched {
   const lines: string[] = [];
@@ -70,7 +72,9 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
     answered: new Map(),
     refused: 0,
     groups,
+    transactions,
     async run(count) {
+      pool.identities = transactions.list().slice(0, IDENTITIES_MAX);
       const ended = new AbortController();
       const asked = Array.from({ length: count }, () => ask(nextFrame(random, golden, pool), ended.signal));
       await new Promise((resolve) => setImmediate(resolve));

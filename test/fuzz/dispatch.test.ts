@@ -23,5 +23,7 @@ test('any request of any API is answered or refused, and nothing else', async ()
   onTestFinished(() => dispatched.close());
   for (let round = 0; round < 100; round++) await dispatched.run(60);
   expect(dispatched.refused).toBeGreaterThan(500);
+  const { committed, aborted } = dispatched.transactions.status();
+  expect(committed + aborted).toBeGreaterThan(0);
   for (const { apiKey } of servedApis()) expect(dispatched.answered.get(apiOf(apiKey)!.name)).toBeGreaterThan(5);
 });

@@ -7,6 +7,7 @@ import { buildHeadwater } from './servers.ts';
 import { openStand, type Stand } from './stand.ts';
 import { measureCommits } from './steps/commits.ts';
 import { measureGrowth } from './steps/growth.ts';
+import { measureKafka } from './steps/kafka.ts';
 import { measureMirror } from './steps/mirror.ts';
 import { measureMqtt } from './steps/mqtt.ts';
 import { measurePath } from './steps/path.ts';
@@ -23,6 +24,7 @@ const STEPS: Record<string, (stand: Stand) => Promise<Section>> = {
   serial: measureSerial,
   growth: measureGrowth,
   commits: measureCommits,
+  kafka: measureKafka,
 };
 
 const USAGE = `npm run bench                      all measurements, some half an hour; results go to bench/README.md

@@ -15,6 +15,7 @@ const REPOSITORY = join(import.meta.dirname, '../..');
 const LIB = join(REPOSITORY, '.parts/kafka/lib');
 const POM = join(import.meta.dirname, 'kafka-pom.xml');
 const START_MS = 90_000;
+const SMALL = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
 
 export interface KafkaOptions {
@@ -26,6 +27,8 @@ export interface KafkaOptions {
   config?: Record<string, string>;
   /** Heap in MiB, 96 by default. */
   heapMb?: number;
+  /** Other flags of the JVM than those that make it small and soon started. */
+  flags?: string[];
   /** This node's place in a cluster of several, see kafka-cluster.ts. */
   member?: { nodeId: number; controllerPort: number; voters: string; clusterId: string };
 }
@@ -34,6 +37,8 @@ export interface Kafka {
   readonly bootstrap: string;
   readonly port: number;
   readonly dir: string;
+  /** Of the process that runs at present. */
+  readonly pid: number;
   /** A relay that can be cut, in front of a second listener whose advertised address is the relay's. */
   readonly link: Link;
   /** The bootstrap address by way of the link. */
@@ -93,13 +98,16 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   await mkdir(dir, { recursive: true });
   await writeProperties(options.config ?? {});
   if (!isFormatted) await format(lib, file, member?.clusterId ?? (await newClusterId()));
-  const heapMb = options.heapMb ?? 96;
-  let child = await launch(lib, file, heapMb);
+  const flags = [`-Xmx${options.heapMb ?? 96}m`, ...(options.flags ?? SMALL)];
+  let child = await launch(lib, file, flags);
 
   return {
     bootstrap,
     port,
     dir,
+    get pid() {
+      return child.pid!;
+    },
     link,
     linkBootstrap: `127.0.0.1:${link.port}`,
     kill: () => end(child, 'SIGKILL'),
@@ -108,7 +116,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
     async restart(config) {
       await end(child, 'SIGKILL');
       if (config !== undefined) await writeProperties({ ...options.config, ...config });
-      child = await launch(lib, file, heapMb);
+      child = await launch(lib, file, flags);
     },
     async stop() {
       await end(child, 'SIGKILL');
@@ -181,8 +189,7 @@ async function format(lib: string, file: string, clusterId: string): Promise<voi
   await run('java', ['-Xmx64m', QUIET, '-cp', lib, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', file]);
 }
 
-function launch(lib: string, file: string, heapMb: number): Promise<ChildProcess> {
-  const flags = [`-Xmx${heapMb}m`, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+function launch(lib: string, file: string, flags: string[]): Promise<ChildProcess> {
   const child = spawn('java', [...flags, '-cp', lib, 'kafka.Kafka', file], { stdio: ['ignore', 'pipe', 'pipe'] });
   live.add(child);
   child.once('exit', () => live.delete(child));

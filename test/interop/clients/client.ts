@@ -5,27 +5,18 @@
 //     {"name":"record_data","value":"..."}                      of a member, which runs until it is stopped or killed
 //     {"name":"partitions_assigned","partitions":[{"partition":0}]}     and `partitions_revoked`
 
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
-import { kafkaLib } from '../../parts/kafka.ts';
+import { compileJava, JAVA_FLAGS } from '../../parts/java-class.ts';
 import type { DriverOptions } from './driver.ts';
 import { buildFranzGo } from './go.ts';
 
-const run = promisify(execFile);
 const HERE = import.meta.dirname;
-const PARTS = join(HERE, '../../../.parts');
-const CLASSES = join(PARTS, 'java/matrix');
-const PYTHON = join(PARTS, 'python/kafka');
-const JAVA = [
-  '-Xmx96m',
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
-  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-];
+const PYTHON = join(HERE, '../../../.parts/python/kafka');
+const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
 const RESULT_MS_MAX = 90_000;
 /** What .ci/run installs: the clients, and what they compress with. */
 const PYTHON_PACKAGES =
@@ -57,8 +48,8 @@ const STARTS: Record<ClientName, Start> = {
   kcat: node('drive-kcat.ts'),
   confluent: python('drive_confluent.py'),
   java: async (cell, options) => {
-    const classPath = `${await kafkaLib()}:${await compiled()}`;
-    return launch('java', [...JAVA, '-cp', classPath, 'Driver', cell, JSON.stringify(options)]);
+    const classPath = await compileJava(join(HERE, 'Driver.java'));
+    return launch('java', [...JAVA_FLAGS, QUIET, '-cp', classPath, 'Driver', cell, JSON.stringify(options)]);
   },
   kafkajs: node('drive-kafkajs.ts'),
   platformatic: node('drive-platformatic.ts'),
@@ -68,21 +59,6 @@ const STARTS: Record<ClientName, Start> = {
 };
 
 export const CLIENTS = Object.keys(STARTS) as ClientName[];
-
-let compiling: Promise<string> | undefined;
-
-/** Folder of the Java driver's classes. */
-function compiled(): Promise<string> {
-  compiling ??= (async () => {
-    try {
-      await run('javac', ['-cp', await kafkaLib(), '-d', CLASSES, join(HERE, 'Driver.java')]);
-    } catch (error) {
-      throw new Error('the Java driver can not be compiled: install openjdk-17-jdk-headless', { cause: error });
-    }
-    return CLASSES;
-  })();
-  return compiling;
-}
 
 // In a group of processes of its own, so that what a driver has started goes with it.
 function launch(command: string, args: string[], env: Record<string, string> = {}): ChildProcess {

@@ -25,7 +25,11 @@ public class WordCount {
         config.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.String().getClass());
         config.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.String().getClass());
         config.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
+        // Each word that comes changes a count, and each change is written: what is written twice would be seen.
+        config.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0);
         config.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, -1);
+        // Little at once, so that a kill finds it at work.
+        config.put(StreamsConfig.consumerPrefix("max.poll.records"), 50);
         config.put(StreamsConfig.consumerPrefix("auto.offset.reset"), "earliest");
         // Who is killed is missed soon, and what it left open is aborted soon.
         config.put(StreamsConfig.consumerPrefix("session.timeout.ms"), 6000);

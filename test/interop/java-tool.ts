@@ -4,6 +4,8 @@ import { spawn } from 'node:child_process';
 import { kafkaLib } from '../parts/kafka.ts';
 
 const FLAGS = ['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+/** Tools that want to know the node before what to do. */
+const AT_FIRST = /Transactions|Feature|MetadataQuorum/;
 const QUIET = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn';
 
 /** Standard output of a class, of org.apache.kafka.tools, or a package in it, unless it begins with `org.` or `kafka.`. Throws with all that it printed when it fails. */
@@ -15,8 +17,7 @@ export async function javaTool(
 ): Promise<string> {
   const name = /^(org|kafka)\./.test(className) ? className : `org.apache.kafka.tools.${className}`;
   const at = ['--bootstrap-server', bootstrap];
-  // This one has its commands behind its options.
-  const all = className === 'TransactionsCommand' ? [...at, ...args] : [...args, ...at];
+  const all = AT_FIRST.test(name) ? [...at, ...args] : [...args, ...at];
   const command = [...FLAGS, QUIET, '-cp', await kafkaLib(), name, ...all];
   const child = spawn('java', command, { stdio: ['pipe', 'pipe', 'pipe'] });
   let out = '';

@@ -78,11 +78,12 @@ async function read(bootstrap: string, topic: string): Promise<string[]> {
     .filter((line) => line !== '');
 }
 
-async function committed(bootstrap: string, topic: string): Promise<number> {
+/** What the group has committed in each partition. */
+async function committed(bootstrap: string, topic: string): Promise<number[]> {
   const about = ['--describe', '--group', 'readers', '--offsets'];
   const said = await javaTool(bootstrap, 'consumer.group.ConsumerGroupCommand', about).catch(() => '');
   const rows = said.split('\n').filter((line) => line.includes(` ${topic} `));
-  return rows.reduce((sum, line) => sum + Number(line.trim().split(/\s+/)[3]), 0);
+  return rows.map((line) => Number(line.trim().split(/\s+/)[3]));
 }
 
 test.for([
@@ -107,8 +108,14 @@ test.for([
   await write(from, COUNT);
   await arrived(2 * COUNT);
   expect(await told(at[to], copied)).toEqual(await told(at[from], topic));
-  // A checkpoint comes with records that came after the commit.
-  await until('the group is there', async () => (await committed(at[to], copied)) === COUNT, MINUTES_3, tell);
+  // MirrorMaker remembers few pairs of offsets, so a group goes on where it was or somewhat before, and never behind it.
+  const isThere = async (): Promise<boolean> => {
+    const [own, there] = [await committed(at[from], topic), await committed(at[to], copied)];
+    return there.length === 2 && there.every((offset, partition) => offset > 0 && offset <= own[partition]!);
+  };
+  await until('the group is there', isThere, MINUTES_3, tell);
   const rest = await read(at[to], copied);
-  expect(rest.toSorted()).toEqual(Array.from({ length: COUNT }, (_, index) => `${from} ${COUNT + index}`).toSorted());
+  const later = Array.from({ length: COUNT }, (_, index) => `${from} ${COUNT + index}`);
+  expect(later.filter((value) => !rest.includes(value))).toEqual([]);
+  expect(rest.length).toBeLessThan(2 * COUNT);
 });

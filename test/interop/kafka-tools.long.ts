@@ -122,7 +122,7 @@ test('kafka-transactions lists, describes and ends one that was left open', asyn
   expect(await tool('TransactionsCommand', 'find-hanging', '--broker-id', '1')).not.toContain('left-open');
   // To abort it in one partition would tear it apart; its coordinator ends it whole.
   await expect(tool('TransactionsCommand', 'abort', ...topic, '--start-offset', '0')).rejects.toThrow('invalid state');
-  await tool('TransactionsCommand', 'forceTerminateTransaction', '--transactional-id', 'left');
+  await tool('TransactionsCommand', 'forceTerminateTransaction', '--transactionalId', 'left');
   // The record, and what ends its transaction.
   const partition = node.log.topic('left-open')!.partitions[0]!;
   expect(partition.highWatermark).toBe(2);

@@ -5,7 +5,8 @@
 //                   itself `deleteRetentionMs` after it was first cleaned
 //   compact,delete  both
 //
-// And whether that waits for a mirror: `mirrored` keeps all that one has not sent, `none` does not.
+// And whether age and bytes wait for a mirror: `mirrored` keeps all that one has not sent, `none` does not. Compaction waits in
+// any case: upstream records are counted, and those that may be there already must not change here.
 
 import { HeadwaterError } from '../errors.ts';
 

@@ -1,5 +1,5 @@
-// One partition: its two ends, and the ways in and out. Offsets have no gaps; they are given when a commit starts and can
-// be read when it is synced, so the high watermark is the end of what is on the card.
+// One partition: its two ends, and the ways in and out. Offsets are given without a gap when a commit starts, and can be read
+// when it is synced, so the high watermark is the end of what is on the card. Compaction may take records out later.
 
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';

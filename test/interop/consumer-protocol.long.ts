@@ -122,7 +122,7 @@ async function patternConsumer(groupId: string, pattern: string, assignor: strin
   const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=off';
   const given = [node.bootstrap, groupId, pattern, assignor, String(records)];
   const flags = ['-Xmx96m', '-XX:+UseSerialGC', quiet, '-cp', await kafkaLib(), source, ...given];
-  const child = spawn('java', flags, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 60_000 });
+  const child = spawn('java', flags, { stdio: ['ignore', 'pipe', 'inherit'], timeout: 200_000 });
   return (await text(child.stdout)).trimEnd().split('\n').toSorted();
 }
 

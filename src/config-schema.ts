@@ -275,6 +275,19 @@ const topic = group({
     'While a partition holds more than this, its oldest records are removed.',
     '2GiB',
   ),
+  cleanup: optional(
+    oneOf(['delete', 'compact', 'compact,delete']),
+    'delete',
+    'What goes of its records. `delete`: what is too old or too much. `compact`: of each key all but the latest. Or both. ' +
+      'docs/retention.md tells more.',
+    'compact',
+  ),
+  pin: optional(
+    oneOf(['mirrored', 'none']),
+    'mirrored',
+    'Whether age and bytes wait for a mirror: `mirrored` keeps what one has not sent, `none` does not.',
+    'none',
+  ),
   durability: optional(
     oneOf(['synced', 'immediate', 'relaxed']),
     'synced',

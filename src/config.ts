@@ -77,6 +77,8 @@ export interface TopicConfig {
   partitions?: number;
   retentionMs?: number;
   retentionBytes?: number;
+  cleanup?: NonNullable<ConfigValue['topics'][string]['cleanup']>;
+  pin?: NonNullable<ConfigValue['topics'][string]['pin']>;
   durability?: NonNullable<ConfigValue['topics'][string]['durability']>;
   whenFull?: NonNullable<ConfigValue['topics'][string]['whenFull']>;
 }

@@ -140,6 +140,7 @@ function withSettings(command: Command): Command {
     .option('-p, --partitions <number>', 'how many, 1 to 4096', wholeNumber)
     .option('--retention <duration>', 'such as 7d, or never')
     .option('--retention-bytes <size>', 'of each partition, such as 2GiB, or none')
+    .option('--cleanup <words>', 'what goes: delete, compact or compact,delete; see docs/retention.md')
     .option(
       '--durability <word>',
       'what an acknowledgement means: synced, immediate or relaxed; see docs/durability.md',

@@ -50,6 +50,7 @@ export interface SettingOptions extends TopicOptions {
   partitions?: number;
   retention?: string;
   retentionBytes?: string;
+  cleanup?: string;
   durability?: string;
   whenFull?: string;
 }
@@ -62,13 +63,15 @@ export async function alterTopic(name: string, options: SettingOptions, terminal
   return sendSettings(topicPath(name), settingsOf(options), options, terminal);
 }
 
-function settingsOf({ partitions, retention, retentionBytes, durability, whenFull }: SettingOptions): object {
+function settingsOf(options: SettingOptions): object {
+  const { partitions, retention, retentionBytes, cleanup, durability, whenFull } = options;
   return {
     ...(partitions !== undefined && { partitions }),
     ...(retention !== undefined && { retentionMs: valueOf('--retention', retention, parseDurationOrNever) }),
     ...(retentionBytes !== undefined && {
       retentionBytes: valueOf('--retention-bytes', retentionBytes, parseBytesOrNone),
     }),
+    ...(cleanup !== undefined && { cleanup }),
     ...(durability !== undefined && { durability }),
     ...(whenFull !== undefined && { whenFull }),
   };

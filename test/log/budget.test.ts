@@ -180,6 +180,28 @@ test('what may go is let go from between what stays, and what stays is all there
   await until('what is dropped is counted', () => opened.log.status().dropped.records === newest.logStart);
 });
 
+test('a disk that others fill makes the log read-only, and costs no record that is not upstream', async () => {
+  await open({ budgetBytes: 1e12 });
+  const sent = await topic('sent');
+  const newest = await topic('newest', { whenFull: 'drop-oldest' });
+  opened.log.positions.pin('mirror/dc', sent);
+  await opened.log.positions.set('mirror/dc', sent, { offset: 1000 }, true);
+  await fill(newest, 60);
+  await fill(sent, 120);
+  await opened.store.whenSealed();
+  const { store } = opened;
+  const { space } = store;
+  store.space = () => ({ ...space(), freeBytes: 0 });
+  await opened.log.mark('look', null).done();
+  expect(opened.log.status()).toMatchObject({ state: 'read-only', reason: expect.stringContaining('disk') as string });
+  await expect(newest.append(batchOf(60, 1))).rejects.toMatchObject(REFUSED);
+  await until('what is upstream goes', () => sent.logStart > 0);
+  expect([newest.logStart, opened.log.status().dropped.records]).toEqual([0, 0]);
+  store.space = space;
+  await opened.log.whenRoom();
+  await newest.append(batchOf(60, 1));
+});
+
 interface Told {
   topic: string;
   firstOffset: number;

@@ -9,7 +9,7 @@
 // each source of an upstream partition sends under a producer id of its own.
 
 import type { Clock } from '../clock.ts';
-import type { Log, Partition } from '../log/log.ts';
+import type { Log, LogGap, Partition } from '../log/log.ts';
 import type { Metric } from '../metrics.ts';
 import type { Trace } from '../trace.ts';
 import { createAccess } from './access.ts';
@@ -155,6 +155,7 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
       partition,
       upstreamTopic: upstreamName(config.rename ?? '{node}.{topic}', needs.nodeName, partition.topic.name),
       upstreamPartition: config.partition ?? partition.index,
+      lost: () => lostOf(log, partition),
     });
   }
 
@@ -190,4 +191,8 @@ function openMirror(needs: MirrorNeeds, config: MirrorConfig): Mirror {
       await Promise.all(all.map((stream) => stream.save()));
     },
   };
+}
+
+function lostOf(log: Log, { topic, index }: Partition): LogGap[] {
+  return log.losses().gaps.filter((gap) => gap.topic === topic.name && gap.partition === index);
 }

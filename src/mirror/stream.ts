@@ -12,7 +12,7 @@ import type { Trace } from '../trace.ts';
 import { createBackoff } from './backoff.ts';
 import type { Budget } from './budget.ts';
 import { createFeed, type Piece } from './feed.ts';
-import { offsetBehind } from './counting.ts';
+import { offsetBehind, type Lost } from './counting.ts';
 import { outcomeOf, refusalOf } from './outcomes.ts';
 import type { ProducerIds } from './producer-ids.ts';
 import {
@@ -53,6 +53,8 @@ export interface StreamNeeds {
   quiesceMs: number;
   refusedRetryMs: number;
   hold: Hold;
+  /** What is gone of the partition. */
+  lost: () => readonly Lost[];
 }
 
 /** Batches that were stamped while nobody knows the time wait a while: it may become known. */
@@ -275,7 +277,7 @@ export function openStream(needs: StreamNeeds): Stream {
       progress,
       place: { leader, topic: needs.upstreamTopic, partition: needs.upstreamPartition },
       logStart: partition.logStart,
-      offsetBehind: (count) => offsetBehind(partition, progress.offset, count),
+      offsetBehind: (count) => offsetBehind(partition, progress.offset, count, needs.lost()),
       clock,
       trace,
       signal,

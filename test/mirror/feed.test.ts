@@ -126,9 +126,22 @@ test('of a batch that compaction has thinned a piece has a record for each offse
 
 test('records are counted to an offset where not every offset has one', async () => {
   const { partition } = await compactedFeed();
-  const behind = (from: number, count: number) => offsetBehind(partition, from, count);
+  const behind = (from: number, count: number) => offsetBehind(partition, from, count, []);
   expect(await Promise.all([1, 2, 3, 6].map((count) => behind(0, count)))).toEqual([1, 4, 9, 12]);
   expect(await Promise.all([behind(1, 1), behind(2, 2), behind(5, 2), behind(9, 99)])).toEqual([4, 9, 10, 12]);
+});
+
+test('records that were sent and are gone count, so that none behind them is taken for sent', async () => {
+  const { partition } = await compactedFeed();
+  const dense = (await feedOf([3, 4, 3])).partition;
+  expect(await offsetBehind(dense, 0, 7, [])).toBe(7);
+  dense.batches.splice(1, 1);
+  const lost = [{ firstOffset: 3, lastOffset: 6 }];
+  expect(await Promise.all([3, 5, 7, 8].map((count) => offsetBehind(dense, 0, count, lost)))).toEqual([3, 7, 7, 8]);
+  // What compaction took was not sent, whatever was lost elsewhere.
+  expect(await offsetBehind(partition, 0, 3, [{ firstOffset: 20, lastOffset: 30 }])).toBe(9);
+  dense.logStart = 7;
+  expect(await offsetBehind(dense, 0, 8, lost)).toBe(8);
 });
 
 test('batches before one that is held back do not wait for it, and it is read again when it may go', async () => {

@@ -1,10 +1,10 @@
 // Every command of Apache Kafka's bin folder that applies to a node, walked once: what it prints is what is so. Topics,
-// settings, log dirs and ACLs are in kafka-admin.long.ts, groups in groups.long.ts, the console tools in kafka-wire.long.ts.
+// settings, log dirs and ACLs are in kafka-admin.long.ts, groups in groups.long.ts, transactions in transactions.long.ts,
+// the console tools in kafka-wire.long.ts.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeBatch } from '../../src/formats/batch.ts';
 import { javaTool } from './java-tool.ts';
@@ -100,34 +100,6 @@ test('kafka-streams-application-reset sets an application back', async () => {
   const about = ['--application-id', 'application-id', '--input-topics', 'application', '--force'];
   expect(await tool('StreamsResetter', ...about)).toContain('Topic: application Partition: 0 Offset: 0');
   expect(node.groups.committed('application-id', 'application', 0)).toMatchObject({ offset: 0 });
-});
-
-/** A transaction with one record, which nobody ends; returns what lets its producer go. */
-async function leaveOpen(topic: string): Promise<() => Promise<void>> {
-  const kafka = new kafkajs.Kafka({ brokers: [node.bootstrap], clientId: 'left', logLevel: kafkajs.logLevel.NOTHING });
-  const producer = kafka.producer({ transactionalId: 'left', idempotent: true, maxInFlightRequests: 1 });
-  await producer.connect();
-  const transaction = await producer.transaction();
-  await transaction.send({ topic, messages: [{ value: 'open' }] });
-  return () => producer.disconnect();
-}
-
-test('kafka-transactions lists, describes and ends one that was left open', async () => {
-  await node.log.createTopic('left-open');
-  const topic = ['--topic', 'left-open', '--partition', '0'];
-  const left = await leaveOpen('left-open');
-  expect(await tool('TransactionsCommand', 'list')).toMatch(/^left\s+1\s+\d+\s+Ongoing/m);
-  expect(await tool('TransactionsCommand', 'describe', '--transactional-id', 'left')).toMatch(/Ongoing.*left-open-0/);
-  expect(await tool('TransactionsCommand', 'describe-producers', ...topic)).toMatch(/^\d+\s+0\s+/m);
-  expect(await tool('TransactionsCommand', 'find-hanging', '--broker-id', '1')).not.toContain('left-open');
-  // To abort it in one partition would tear it apart; its coordinator ends it whole.
-  await expect(tool('TransactionsCommand', 'abort', ...topic, '--start-offset', '0')).rejects.toThrow('invalid state');
-  await tool('TransactionsCommand', 'forceTerminateTransaction', '--transactionalId', 'left');
-  // The record, and what ends its transaction.
-  const partition = node.log.topic('left-open')!.partitions[0]!;
-  expect(partition.highWatermark).toBe(2);
-  expect(partition.abortedBetween(0, 2)).toHaveLength(1);
-  await left();
 });
 
 test('what a node of one has not is refused in words', async () => {

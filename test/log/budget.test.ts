@@ -196,6 +196,8 @@ test('a disk that others fill makes the log read-only, and costs no record that 
   expect(opened.log.status()).toMatchObject({ state: 'read-only', reason: expect.stringContaining('disk') as string });
   await expect(newest.append(batchOf(60, 1))).rejects.toMatchObject(REFUSED);
   await until('what is upstream goes', () => sent.logStart > 0);
+  // Nothing more goes, however often it is looked for.
+  await systemClock.sleep(200);
   expect([newest.logStart, opened.log.status().dropped.records]).toEqual([0, 0]);
   store.space = space;
   await opened.log.whenRoom();

@@ -71,8 +71,13 @@ export async function* readLogRecords(file: FileHandle, faults: LogFaults): Asyn
       if (!isRight) faults.damage ??= `wrong checksum at ${start + at}`;
       if (type === FULL || type === FIRST) [parts, isSure] = [[], true];
       isSure &&= isRight;
-      // The rest of a record whose beginning is lost.
-      if (parts === undefined) continue;
+      if (parts === undefined) {
+        if (isRight) {
+          faults.damage ??= `the beginning of a record is lost before ${start + at}`;
+          faults.isBlind = true;
+        }
+        continue;
+      }
       parts.push(bytes);
       if (type !== FULL && type !== LAST) continue;
       yield { bytes: parts.length === 1 ? bytes : Buffer.concat(parts), isSure };

@@ -43,19 +43,21 @@ test.each([0, 0.5, 0.9])(
   },
 );
 
-test('zeros in the write-ahead log are no entries', async () => {
+test.each([
+  ['entries', 396, 10_000],
+  ['the beginning of a record', 0, 7],
+])('zeros over %s in the write-ahead log', async (_, at, bytes) => {
   const opened = await given();
-  await append(opened.log, 6);
+  await append(opened.log, 12);
   const folder = join(opened.folder, 'segments', '00000001');
 
   await opened.reopenAfter(async () => {
     const name = (await readdir(folder)).find((each) => each.endsWith('.log'))!;
-    await overwrite(join(folder, name), 396, Buffer.alloc(10_000));
+    await overwrite(join(folder, name), at, Buffer.alloc(bytes));
   });
 
-  expect(
-    await compare(opened.store, opened.log, Array<number>(PARTITIONS).fill(PER_PARTITION + 6)),
-  ).toBeGreaterThanOrEqual(3);
+  const ends = Array<number>(PARTITIONS).fill(PER_PARTITION + 12);
+  expect(await compare(opened.store, opened.log, ends)).toBeGreaterThanOrEqual(3);
 });
 
 test('nothing but entries of a log record whose checksum is wrong: those that are whole are kept', async () => {

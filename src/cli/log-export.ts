@@ -68,9 +68,10 @@ interface Exporting {
 }
 
 async function exportPart({ daemon, part, number, write, end, damage, progress }: Exporting): Promise<void> {
-  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability, whenFull } = part;
+  const { topic, topicId, partition, partitions, retentionMs, retentionBytes, cleanup, durability, whenFull } = part;
   const { logStart, highWatermark } = part;
-  const settings = { topic, topicId, partition, partitions, retentionMs, retentionBytes, durability, whenFull };
+  const kept = { partitions, retentionMs, retentionBytes, cleanup, durability, whenFull };
+  const settings = { topic, topicId, partition, ...kept };
   await write({ kind: 'partition', partition: { ...settings, from: logStart, to: highWatermark } });
   for await (const stretch of walkPart(daemon, part, logStart, highWatermark, true)) {
     const { from, to } = stretch;

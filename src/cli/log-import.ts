@@ -127,11 +127,11 @@ function nameFor(topic: string, node: string, rename: string): string {
 
 /** The partition that is imported into; its topic is made where there is none. */
 async function targetOf(daemon: Daemon, partition: ExportPartition, topic: string, nowMs: number): Promise<Target> {
-  const { partitions, retentionMs, retentionBytes, durability, whenFull, topicId } = partition;
+  const { partitions, retentionMs, retentionBytes, cleanup, durability, whenFull, topicId } = partition;
   const found = await settingsOf(daemon, topic);
   const has = found?.partitions ?? partitions;
   if (found === undefined) {
-    const settings = { name: topic, partitions, retentionMs, retentionBytes, durability, whenFull };
+    const settings = { name: topic, partitions, retentionMs, retentionBytes, cleanup, durability, whenFull };
     await daemon.send('POST', '/topics', JSON.stringify(settings));
   } else if (has <= partition.partition) {
     const next = `set topics.${topic}.partitions to ${partitions} there, or import under another name with --rename`;

@@ -13,6 +13,7 @@ export interface Part {
   partitions: number;
   retentionMs: number;
   retentionBytes: number;
+  cleanup: string;
   durability: string;
   whenFull: string;
   logStart: number;
@@ -28,6 +29,7 @@ interface Summary {
   partitions: number;
   retentionMs: number;
   retentionBytes: number;
+  cleanup: string;
   durability: string;
   whenFull: string;
 }
@@ -43,10 +45,11 @@ export async function partsOf(daemon: Daemon, topics: readonly string[], partiti
   const parts: Part[] = [];
   for (const name of names) {
     const { id, each, ...settings } = await daemon.getJson<Detail>(topicPath(name));
-    const { partitions, retentionMs, retentionBytes, durability, whenFull } = settings;
+    const { partitions, retentionMs, retentionBytes, cleanup, durability, whenFull } = settings;
+    const kept = { partitions, retentionMs, retentionBytes, cleanup, durability, whenFull };
     for (const one of each) {
       if (partition !== undefined && one.partition !== partition) continue;
-      parts.push({ topic: name, topicId: id, partitions, retentionMs, retentionBytes, durability, whenFull, ...one });
+      parts.push({ topic: name, topicId: id, ...kept, ...one });
     }
   }
   if (partition !== undefined && parts.length === 0) {

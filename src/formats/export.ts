@@ -31,6 +31,7 @@ export interface ExportPartition {
   partitions: number;
   retentionMs: number;
   retentionBytes: number;
+  cleanup: string;
   durability: string;
   whenFull: string;
   /** What was to be exported. */
@@ -130,7 +131,8 @@ function decodeFrame(kind: ExportFrame['kind'], body: Buffer): ExportFrame {
       head: { format: 'headwater-export', version: 1, node: String(fields['node']), atMs: Number(fields['atMs']) },
     };
   }
-  const { topic, topicId, durability, whenFull } = fields;
+  const { topic, topicId, cleanup, durability, whenFull } = fields;
+  if (typeof cleanup !== 'string') throw corrupt('a topic of the export without its cleanup');
   if (typeof durability !== 'string') throw corrupt('a topic of the export without its durability');
   if (typeof whenFull !== 'string') throw corrupt('a topic of the export without its whenFull');
   if (typeof topic !== 'string' || typeof topicId !== 'string' || !/^[0-9a-f]{32}$/.test(topicId)) {
@@ -139,7 +141,14 @@ function decodeFrame(kind: ExportFrame['kind'], body: Buffer): ExportFrame {
   const names = ['partition', 'partitions', 'retentionMs', 'retentionBytes', 'from', 'to'];
   return {
     kind,
-    partition: { topic, topicId, durability, whenFull, ...numbersOf(fields, names) } as unknown as ExportPartition,
+    partition: {
+      topic,
+      topicId,
+      cleanup,
+      durability,
+      whenFull,
+      ...numbersOf(fields, names),
+    } as unknown as ExportPartition,
   };
 }
 

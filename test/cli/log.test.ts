@@ -277,6 +277,7 @@ describe('export and import', () => {
 
   test('from a card that was carried to town into a node there, once, however often', async () => {
     const site = await readings();
+    await site.open.log.alterTopic('readings', { cleanup: 'compact,delete' });
     await site.stop();
     const before = lookOf(site.open.folder);
     const exported = await run(['log', 'export', path('a.hwx'), '--data', site.open.folder]);
@@ -289,7 +290,8 @@ describe('export and import', () => {
     expect(JSON.parse(second.out)).toMatchObject({ records: 0, skipped: 350 });
     expect(await kept(town)).toEqual(upTo(300));
     expect(await kept(town, 'readings', 1)).toEqual(upTo(50));
-    expect(town.partition().topic.settings).toMatchObject({ partitions: 2, retentionMs: -1, durability: 'immediate' });
+    const settings = { partitions: 2, retentionMs: -1, cleanup: 'compact,delete', durability: 'immediate' };
+    expect(town.partition().topic.settings).toMatchObject(settings);
   });
 
   test('a later export brings what is new', async () => {

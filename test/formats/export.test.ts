@@ -15,6 +15,7 @@ const FRAMES: ExportFrame[] = [
       partitions: 4,
       retentionMs: -1,
       retentionBytes: -1,
+      cleanup: 'compact,delete',
       durability: 'synced',
       whenFull: 'refuse',
       from: 0,

@@ -75,6 +75,8 @@ const WRITE_BYTES_PER_SECOND = 4 * 1024 * 1024;
 const PAUSE_MS_MIN = 50;
 /** Without new records in compacted topics, what retention has left is looked at once in so many ticks. */
 const SURVEY_TICKS = 12;
+/** And no sooner than after so many times what it took: there may be thousands of segments and partitions. */
+const SURVEY_REST = 20;
 const RUN_SEGMENTS_MAX = 64;
 const MIRRORS_OPEN_MS = 60_000;
 const EMPTY_BYTES = 61;
@@ -100,6 +102,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   const openedMs = clock.monotonicMs();
   const surveyMs = SURVEY_TICKS * needs.intervalMs;
   let surveyedMs = -Infinity;
+  let tookMs = 0;
   let owedMs = 0;
   const timer = clock.every(needs.intervalMs, () => {
     rollEarly();
@@ -115,7 +118,7 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
   async function tick(): Promise<void> {
     const nowMs = clock.monotonicMs();
     const toLookAt = await wanting();
-    if (toLookAt.length === 0 && nowMs - surveyedMs < surveyMs) return;
+    if (toLookAt.length === 0 && nowMs - surveyedMs < Math.max(surveyMs, tookMs * SURVEY_REST)) return;
     surveyedMs = nowMs;
     for (const number of known.keys()) if (!partitions.has(number)) known.delete(number);
     await clean(toLookAt);
@@ -220,7 +223,9 @@ export function openCleaner(needs: CleanerNeeds): Cleaner {
 
   async function choose(round: Round): Promise<number[] | undefined> {
     const candidates: Candidate[] = [];
+    const startMs = clock.monotonicMs();
     for (const row of store.sealed()) candidates.push(await candidateOf(round, row));
+    tookMs = clock.monotonicMs() - startMs;
     // What is written lies in a log and in a table for a while, beside the old segments: of little it is a part at a time.
     const { freeBytes = Infinity, workBytes } = store.space();
     const spareBytes = Math.min(freeBytes - workBytes, needs.spareBytes());

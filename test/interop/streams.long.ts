@@ -111,7 +111,14 @@ test('a word count is exact, though it and the node are killed ten times each', 
   const lines: string[] = [];
   const tell = (): string => `${application.output()}\n${broker.output().slice(-3000)}`;
   const reached = async (): Promise<number> => {
-    const ends = await kcat(['-b', bootstrap, '-Q', ...['0', '1'].flatMap((each) => ['-t', `counted:${each}:-1`])]);
+    const asking = ['-b', bootstrap, '-Q', ...['0', '1'].flatMap((each) => ['-t', `counted:${each}:-1`])];
+    let ends: Buffer | undefined;
+    // Apache Kafka says that it has started somewhat before it leads its partitions.
+    const isTold = async (): Promise<boolean> => {
+      ends = await kcat(asking).catch(() => undefined);
+      return ends !== undefined;
+    };
+    await until('the broker tells offsets', isTold, 60_000, () => broker.output());
     return sum([...String(ends).matchAll(/offset (\d+)/g)].map(([, offset]) => Number(offset)));
   };
   for (let round = 0; round < ROUNDS; round += 1) {

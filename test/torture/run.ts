@@ -96,7 +96,7 @@ export async function runTorture(options: Options, outcome: Outcome): Promise<vo
         fault = draw();
         const finding = await playRound(site, fault, done, random);
         done += 1;
-        if (finding.differences.length > 0) return done;
+        if (finding.differences.length > 0 || site.isOver) return done;
         if ((await site.bytes()) > CARD_BYTES) break;
       }
       await preload.setSync('');

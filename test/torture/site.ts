@@ -32,6 +32,8 @@ export interface Site {
    * everything counts what is lost, and takes it as it is.
    */
   isEndCut: boolean;
+  /** That was so: QoS 2 ids and transactions have gone back with it, and the card is of no further use. */
+  isOver: boolean;
   /** Acknowledgements so far, of all writers. */
   acked(): number;
   /** Starts it; resolves with the milliseconds until a sensor was acknowledged again. */
@@ -172,6 +174,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     if (isFresh) differences.push(...sightings.compareWith(before, gaps));
     if (isFresh && site.isEndCut) {
       site.isEndCut = false;
+      site.isOver = true;
       untold = sightings.forgive(acked);
       // Offsets that nobody knows to be used are given again.
       differences = differences.filter(({ kind }) => kind !== 'lost' && kind !== 'moved');
@@ -193,6 +196,7 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
     preload,
     damaged: false,
     isEndCut: false,
+    isOver: false,
     acked: () => ackedOf().reduce((all, each) => all + Math.max(0, each), 0),
     async start() {
       appliance.launch();

@@ -1,14 +1,13 @@
 // One card's life: a whole headwater on it, the writers, and the reader that holds what is there against the ledgers.
 
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createAppliance, type Appliance } from '../parts/appliance.ts';
 import { readTopic } from '../parts/kcat.ts';
 import { Sightings, type Difference, type ToldGap } from '../parts/sightings.ts';
 import { until } from '../parts/until.ts';
+import { answers } from './answers.ts';
 import type { Card } from './card.ts';
 import type { Preload } from './preload.ts';
 import {
@@ -229,19 +228,6 @@ export async function openSite(card: Card, preload: Preload, { commit }: Setting
 }
 
 class WentBack extends Error {}
-
-async function answers(address: string): Promise<boolean> {
-  const [host, port] = address.split(':');
-  const socket = connect(Number(port), host);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
 
 /** What `headwater gaps -o json` tells. */
 async function gapsOf(appliance: Appliance): Promise<ToldGap[]> {

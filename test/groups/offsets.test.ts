@@ -297,8 +297,8 @@ test('after a close everything that waits is answered, and nothing more is taken
   expect(opened.groups.heartbeat('g', { memberId: 'm-g', instanceId: null, generation: 0 })).toBe(16);
 });
 
-test('docs/kafka.md tells the limits as they are', () => {
-  const text = readFileSync(new URL('../../docs/kafka.md', import.meta.url), 'utf8');
+test('docs/kafka-groups.md tells the limits as they are', () => {
+  const text = readFileSync(new URL('../../docs/kafka-groups.md', import.meta.url), 'utf8');
   const { groupsMax, membersMax, memberBytesMax, offsetBytesMax } = DEFAULT_GROUPS_LIMITS;
   const thousands = (count: number): string => count.toLocaleString('en');
   const mib = (bytes: number): string => `${bytes / 2 ** 20} MiB`;

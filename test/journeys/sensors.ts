@@ -52,12 +52,15 @@ export function openSensors(port: number, load: Load): Publisher[] {
   });
 }
 
-const NOISE = randomBytes(768 * 1024).toString('base64');
+/** Of each client its own: what two have in common would be found in a batch. */
+const noises = new Map<string, string>();
 
 /** A payload of about `bytes` that does not compress. */
 export function noisyReadingOf(clientId: string, number: number, bytes = 3_000): string {
-  const at = (number * bytes) % (NOISE.length - bytes);
-  return `${readingOf(clientId, number).slice(0, -2)}${NOISE.slice(at, at + bytes)}"}`;
+  const noise = noises.get(clientId) ?? randomBytes(768 * 1024).toString('base64');
+  noises.set(clientId, noise);
+  const at = (number * bytes) % (noise.length - bytes);
+  return `${readingOf(clientId, number).slice(0, -2)}${noise.slice(at, at + bytes)}"}`;
 }
 
 export interface Machine {

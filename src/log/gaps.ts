@@ -129,7 +129,7 @@ export function openGaps({ store, drops, partitions, ensureTopic, clock, trace, 
         });
     },
     async prune() {
-      await store.pruneGaps((number) => partitions.get(number)?.logStart);
+      await store.pruneGaps((number) => partitions.get(number)?.keptStart);
       await drops.prune((number) => partitions.has(number));
     },
     async close() {

@@ -343,10 +343,9 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     makePartition: (topic, index, number) => new LogPartition(shared, topic, index, number),
     holdFor: commits.holdFor,
     onRemoved(partitions) {
-      for (const { number, stability } of partitions) {
+      for (const { number } of partitions) {
         producers.forget(number);
         tail.forget(number);
-        forgetMarks(stability.keys());
       }
     },
     trace,
@@ -388,7 +387,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     intervalMs: needs.retentionIntervalMs ?? RETENTION_INTERVAL_MS,
     async afterRun() {
       producers.expire(clock.monotonicMs());
-      for (const { stability, logStart } of topics.partitions.values()) forgetMarks(stability.prune(logStart));
+      for (const { stability, keptStart } of topics.partitions.values()) forgetMarks(stability.prune(keptStart));
       room.look();
       commits.tellRoom();
       await gaps.prune();
@@ -415,6 +414,8 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
   async function deleteTopic(name: string): Promise<void> {
     const partitions = topics.get(name)?.partitions ?? [];
     await topics.remove(name);
+    // Not before its rows are gone: after a crash in between the topic is there, and what was aborted in it.
+    for (const { stability } of partitions) forgetMarks(stability.keys());
     for (const partition of partitions) await positions.forget(partition.number);
     retention!.runSoon();
   }

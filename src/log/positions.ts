@@ -55,6 +55,7 @@ export async function loadPositions(
   const pins = new Map<number, Set<string>>();
   let timer: Timer | undefined;
   let moves = 0;
+  let flushing: Promise<unknown> = Promise.resolve();
 
   const owners = new Set<string>();
   for await (const [key, value] of tables.entries(PREFIX)) {
@@ -67,8 +68,14 @@ export async function loadPositions(
     timer = undefined;
     const keys = [...dirty];
     dirty.clear();
+    const written = Promise.all([
+      // Of one that has begun before, too: what it writes is not dirty any more, and not on the card yet.
+      flushing,
+      tables.write(keys.map((key): Change => [key, encode(positions.get(key))])),
+    ]);
+    flushing = written.catch(() => undefined);
     try {
-      await tables.write(keys.map((key): Change => [key, encode(positions.get(key))]));
+      await written;
     } catch (error) {
       for (const key of keys) dirty.add(key);
       throw error;

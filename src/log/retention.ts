@@ -135,7 +135,7 @@ export function openRetention(needs: RetentionNeeds): Retention {
   async function removeIfDead(id: number): Promise<void> {
     const ranges = await store.rangesIn(id);
     const isDead = ranges.every(
-      ({ partition, lastOffset }) => lastOffset < (partitions.get(partition)?.logStart ?? Infinity),
+      ({ partition, lastOffset }) => lastOffset < (partitions.get(partition)?.keptStart ?? Infinity),
     );
     if (isDead) await store.remove(id);
   }

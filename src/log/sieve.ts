@@ -21,7 +21,11 @@ const DELTA_MAX = 2 ** 31 - 1;
 
 /** What lies below the log start goes; `logStart` is on the card. */
 export function plainSieve(logStart: number): Sieve {
-  return { take: (batch) => (endOf(readBatchHeader(batch)) <= logStart ? [] : [batch]), end: () => [] };
+  return {
+    startOffset: logStart,
+    take: (batch) => (endOf(readBatchHeader(batch)) <= logStart ? [] : [batch]),
+    end: () => [],
+  };
 }
 
 export interface CompactedSieveNeeds {

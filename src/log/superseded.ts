@@ -124,6 +124,7 @@ async function markDead(
     const range = await store.rangeAt(partition.number, next);
     if (range === undefined || !range.isSealed) return;
     const part = isFirst ? marks.begin(range.segment, ordinal) : marks.in(range.segment);
+    if (!isFirst && part !== undefined) ordinal = part.firstOrdinal;
     const end = range.lastOffset + 1;
     await walk(needs, Math.max(next, range.firstOffset), end, (batch, header) => {
       const first = ordinal;

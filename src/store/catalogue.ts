@@ -54,6 +54,8 @@ export interface Catalogue {
   /** Oldest first. */
   sealed(): SealedRow[];
   has(id: number): boolean;
+  /** The segment that was begun when the newest one was sealed, which may be gone by now. */
+  next(): number | undefined;
   /** Of all their folders. */
   diskBytes(): number;
   /** In the place of what was known of it. Durable on return. */
@@ -74,6 +76,9 @@ export interface Catalogue {
   allRanges(): AsyncIterable<LocatedRange>;
 }
 
+/** Not a row of the segment: that one may go before those that are older. */
+const NEXT_KEY = 'newest/next';
+
 export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   const segments = new Map<number, SealedRow>();
   let diskBytes = 0;
@@ -81,6 +86,9 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
     const { ranges: _, ...segment } = parse<SegmentRow>(value);
     keep(segment);
   }
+
+  const newest = segments.get(Math.max(...segments.keys()));
+  let next = Number((await tables.get(NEXT_KEY))?.toString() ?? newest?.next ?? 0);
 
   function keep(segment: SealedRow): void {
     forget(segment.id);
@@ -117,6 +125,7 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
   const catalogue: Catalogue = {
     sealed: () => [...segments.values()].toSorted((a, b) => a.id - b.id),
     has: (id) => segments.has(id),
+    next: () => (next === 0 ? undefined : next),
     diskBytes: () => diskBytes,
     add: (segment, ranges) => catalogue.replace([segment.id], segment, ranges),
     async replace(ids, segment, ranges) {
@@ -130,6 +139,10 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
       for (const range of ranges) {
         changes.push([rangeKey(range.partition, range.lastOffset), encodeRange(segment.id, range)]);
       }
+      if (!segments.has(segment.id) && segment.next !== undefined && segment.next > next) {
+        next = segment.next;
+        changes.push([NEXT_KEY, Buffer.from(String(next))]);
+      }
       await tables.write(changes);
       for (const id of ids) if (id !== segment.id) forget(id);
       keep(segment);
@@ -139,10 +152,8 @@ export async function loadCatalogue(tables: Tables): Promise<Catalogue> {
       forget(id);
     },
     async forgetNext() {
-      const newest = [...segments.values()].toSorted((a, b) => a.id - b.id).at(-1);
-      if (newest === undefined) return;
-      const { next: _, ...rest } = newest;
-      await catalogue.add(rest, await rangesIn(newest.id));
+      next = 0;
+      await tables.write([[NEXT_KEY, Buffer.from('0')]]);
     },
     async mendRanges() {
       const changes: Change[] = [];

@@ -130,10 +130,11 @@ export function createCleaning(needs: CleaningNeeds): Cleaning {
         if (closing.aborted || !isSame) return;
         const whole = join(dirname(folder), cleanedName(ids[0]!, id));
         await rename(folder, whole);
-        await syncFolder(dirname(folder));
-        isDone = await untilDone(() =>
-          takeOver({ folderOf, catalogue, close: (each) => readers.close(each) }, ids, whole, row, after),
-        );
+        // The next start would do the rest: from here on it must be done before anything else becomes of the old ones.
+        isDone = await untilDone(async () => {
+          await syncFolder(dirname(folder));
+          await takeOver({ folderOf, catalogue, close: (each) => readers.close(each) }, ids, whole, row, after);
+        });
       }),
     );
     if (!isDone) return undefined;

@@ -34,9 +34,9 @@ export interface Recovery {
 export async function recoverSegments(needs: RecoveryNeeds): Promise<Recovery> {
   const { catalogue } = needs;
   const ids = await settleFolders(needs);
-  const newest = catalogue.sealed().at(-1);
-  const nextId = 1 + Math.max(0, newest?.id ?? 0, newest?.next ?? 0, ...ids);
-  return { nextId, unsealed: readUnsealed(needs, ids, newest?.next) };
+  const next = catalogue.next();
+  const nextId = 1 + Math.max(0, catalogue.sealed().at(-1)?.id ?? 0, next ?? 0, ...ids);
+  return { nextId, unsealed: readUnsealed(needs, ids, next) };
 }
 
 /** Returns the segments that are not sealed. */
@@ -70,7 +70,10 @@ async function* readUnsealed(
   ids: number[],
   next: number | undefined,
 ): AsyncGenerator<Scanned, void, void> {
-  let lostTail = next === undefined || ids.includes(next) ? undefined : `segment ${next}: its folder is missing`;
+  let lostTail =
+    next === undefined || ids.includes(next) || needs.catalogue.has(next)
+      ? undefined
+      : `segment ${next}: its folder is missing`;
   let before: OpenSegment | undefined;
   const onBlind = (id: number, fault: string): void => void (lostTail = `segment ${id}: ${fault}`);
   for (const id of ids) {
@@ -94,7 +97,7 @@ async function readOne(
   id: number,
   onBlind: (fault: string) => void,
 ): Promise<Scanned | undefined> {
-  const { folderOf, mending, openSegment, hooks } = needs;
+  const { folderOf, catalogue, mending, openSegment, hooks } = needs;
   const { fault } = await faultIn(folderOf(id), 'whole');
   if (fault !== undefined) {
     const { isAny, isBlind } = await mending.mendUnsealed(id, fault);
@@ -102,7 +105,9 @@ async function readOne(
     if (isBlind) onBlind(fault);
     if (!isAny) return undefined;
   }
-  const found = await scanSegment(await openSegment(id), hooks);
+  // The snapshot in a newer segment knows what came after it: what lies before a sealed one must not be taken for the latest.
+  const isPassed = id < (catalogue.sealed().at(-1)?.id ?? 0);
+  const found = await scanSegment(await openSegment(id), isPassed ? { ...hooks, visit: () => undefined } : hooks);
   if (found === undefined) {
     await rm(folderOf(id), { recursive: true });
     return undefined;

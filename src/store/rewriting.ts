@@ -11,6 +11,8 @@ import { Segment, type Describe, type Described, type Range } from './segment.ts
 
 /** Says what stays of one partition; is given its batches in order. */
 export interface Sieve {
+  /** What lies below is not needed, and not even read: it may be damaged, and its gaps forgotten. */
+  readonly startOffset?: number;
   /** The batches to write for this one and for those before it, if any. */
   take(batch: Buffer): Buffer[];
   /** What is left to write. */
@@ -92,7 +94,7 @@ class Rewriting {
 
   async #part(id: number, { partition, firstOffset, lastOffset }: Range, sieve: Sieve): Promise<void> {
     const { gaps, pace } = this.#needs;
-    for (let next = firstOffset; next <= lastOffset;) {
+    for (let next = Math.max(firstOffset, sieve.startOffset ?? 0); next <= lastOffset;) {
       const batches = await this.#use(id, (segment) => segment.read(partition, next, READ_BYTES));
       if (batches.length === 0 && gaps.covers(partition, next, lastOffset)) return;
       if (batches.length === 0) throw new Damaged(id, `offsets from ${next} on are missing`);

@@ -18,7 +18,7 @@ export interface ScrubStatus {
 export interface ScrubNeeds {
   sealed: () => SealedRow[];
   folderOf: (id: number) => string;
-  /** Mends a segment that is damaged. */
+  /** Mends a segment that is damaged; false when it is not. */
   mend: (id: number, fault: string) => Promise<unknown>;
   clock: Clock;
   trace: Trace;
@@ -72,19 +72,19 @@ export function openScrub(needs: ScrubNeeds): Scrub {
       const next = needs.sealed().find(({ id }) => id > last);
       if (next === undefined) return;
       last = next.id;
-      await look(next.id);
+      await look(next);
     }
   }
 
-  async function look(id: number): Promise<void> {
+  async function look(row: SealedRow): Promise<void> {
+    const { id } = row;
     try {
       const { fault } = await faultIn(needs.folderOf(id), 'whole', pause);
-      // Retention may have removed it meanwhile.
-      if (!needs.sealed().some((each) => each.id === id)) return;
+      // Retention may have removed it meanwhile, or cleaning have put another in its place.
+      if (!needs.sealed().includes(row)) return;
       status.segments += 1;
       if (fault === undefined) return;
-      status.damaged += 1;
-      await needs.mend(id, fault);
+      if ((await needs.mend(id, fault)) !== false) status.damaged += 1;
     } catch (error) {
       if (!(error instanceof Stopped))
         trace.limited('a segment was not looked at', { segment: id, reason: messageOf(error) });

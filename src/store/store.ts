@@ -181,7 +181,8 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     scrub = openScrub({
       sealed: () => catalogue.sealed(),
       folderOf,
-      mend: (id, fault) => mending.mend(id, fault, true),
+      // Not certain: a cleaning may have put another folder in its place while it was read.
+      mend: (id, fault) => mending.mend(id, fault, false),
       clock,
       trace,
     });

@@ -89,8 +89,10 @@ async function finish(
   if (found === undefined) {
     // It was damaged since. What is not in the catalogue is read through, and what is left of it is saved.
     for (const { id } of known) await catalogue.remove(id);
-    // The last one goes last: while it is there, all of the old ones are.
-    if (old.includes(last)) await rm(whole, { recursive: true });
+    // The old ones go only when the new one has its name: until then each is there, under one name or the other.
+    const removed = await removedAmong(dirname(whole), isOld);
+    for (const id of removed) if (!old.includes(id)) await rename(`${folderOf(id)}.removed`, folderOf(id));
+    if (old.includes(last) || removed.includes(last)) await rm(whole, { recursive: true });
     else await rename(whole, folderOf(last));
     return;
   }
@@ -98,6 +100,11 @@ async function finish(
   const next = known.find(({ id }) => id === last)?.next;
   const row = { id: last, bytes, batches, diskBytes: await folderBytes(whole), ...(next !== undefined && { next }) };
   await takeOver({ folderOf, catalogue, close: () => Promise.resolve() }, ids, whole, row, [...ranges.values()]);
+}
+
+async function removedAmong(segmentsFolder: string, isOld: (id: number) => boolean): Promise<number[]> {
+  const names = (await readdir(segmentsFolder)).filter((name) => /^[0-9a-f]{8}\.removed$/.test(name));
+  return names.map((name) => parseInt(name, 16)).filter(isOld);
 }
 
 async function look(

@@ -108,6 +108,8 @@ export function followPartition(needs: FollowerNeeds): Follower {
       next = partition.logStart;
     }
     for (const batch of await partition.readStable(next, READ_BYTES)) {
+      // Of what is gone meanwhile nobody knows whether it was aborted.
+      if (next < partition.logStart) return;
       const header = readBatchHeader(batch);
       for (const record of recordsOf(batch)) {
         if (record.offset < next) continue;

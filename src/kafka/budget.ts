@@ -1,7 +1,8 @@
 // A number of bytes that many may hold together: requests that are not answered yet, over all connections of the door.
 // Who only learns afterwards how much it holds takes it at once, and stops reading until there is room; who knows
-// beforehand that it will hold much claims it, and reads on when it is given. Claims are served in order, and a claim
-// larger than the whole budget is given when nobody else holds anything: so nobody waits for ever.
+// beforehand that it will hold much claims it, and reads on when it is given. Claims are served in order, and one of more
+// than half the budget is given when the others hold half of it at most: long polls always hold a little, and nobody waits
+// for ever.
 
 export interface Budget {
   readonly usedBytes: number;
@@ -24,7 +25,7 @@ export function createBudget(bytesMax: number): Budget {
 
   function serve(): void {
     for (let claim = waiting[0]; claim !== undefined; claim = waiting[0]) {
-      if (usedBytes > 0 && usedBytes + claim.bytes > bytesMax) return;
+      if (usedBytes > 0 && usedBytes + Math.min(claim.bytes, bytesMax / 2) > bytesMax) return;
       waiting.shift();
       usedBytes += claim.bytes;
       claim.ready();

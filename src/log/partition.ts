@@ -4,12 +4,14 @@
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
 import {
+  clearBoot,
   decodeRecords,
   isControl,
   isTransactional,
   readBatchHeader,
   stampOffset,
   stampTimestamps,
+  unsureBootOf,
   type BatchHeader,
 } from '../formats/batch.ts';
 import { COORDINATOR_EPOCH, type Marker } from '../formats/marker.ts';
@@ -176,7 +178,10 @@ export class LogPartition implements Partition {
     stampTimestamps(batch, { isAppendTime: true, maxTimestampMs });
     // The number of a producer's batch stands where that of a boot would.
     if (clock.doubt !== undefined && header.producerId < 0) return ofBoot(batch, clock.doubt.boot).header;
-    return { ...header, maxTimestampMs };
+    if (unsureBootOf(header) === undefined) return { ...header, maxTimestampMs };
+    // The time of the commit is known by now, though that of its records was not.
+    clearBoot(batch);
+    return readBatchHeader(batch);
   }
 
   /** First offset of the producer's transaction that is open here, what is in flight included. */
@@ -206,8 +211,11 @@ export class LogPartition implements Partition {
     return this.#readUpTo(this.highWatermark, offset, bytesMax);
   }
 
-  readStable(offset: number, bytesMax: number): Promise<Buffer[]> {
-    return this.#readUpTo(this.lastStableOffset, offset, bytesMax);
+  async readStable(offset: number, bytesMax: number): Promise<Buffer[]> {
+    const batches = await this.#readUpTo(this.lastStableOffset, offset, bytesMax);
+    // What was aborted below the log start may be forgotten by now, and could not be told from what counts.
+    this.#checkReadable(offset);
+    return batches;
   }
 
   isData(header: BatchHeader): boolean {

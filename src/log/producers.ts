@@ -144,7 +144,10 @@ export function createProducers(): Producers {
         const partition = Number(key.slice(MARK_PREFIX.length));
         snapshotted.add(partition);
         for (const earlier of JSON.parse(value.toString('utf8')) as Producer[]) {
-          entries.set(keyOf(partition, earlier.producerId), { partition, producer: { ...earlier, appendedMs: nowMs } });
+          const known = keyOf(partition, earlier.producerId);
+          // It may have ended in what was replayed, and its entry have been one too many there.
+          if (endedInReplay?.has(known) === true) delete earlier.transactionStart;
+          entries.set(known, { partition, producer: { ...earlier, appendedMs: nowMs } });
         }
       }
       // What was replayed is newer: it comes last, and is forgotten last.

@@ -140,7 +140,10 @@ export function restoreStability(
     }
     stability.restore(aborted.get(number) ?? []);
     aborted.delete(number);
+    open.delete(number);
   }
+  // Nobody could ever end these.
+  for (const number of open.keys()) producers.forget(number);
   // Their topics went, and a crash came before these did.
   return [...aborted].flatMap(([number, gone]) => gone.map(({ lastOffset }) => abortedKey(number, lastOffset)));
 }

@@ -100,7 +100,7 @@ export function createFeed(
     settle,
     async fill(offset, signal) {
       settle(offset);
-      if (held.length > 0 && held[0]!.header.baseOffset <= offset) return true;
+      if (held.length > 0 && held[0]!.header.baseOffset <= offset && offset >= partition.logStart) return true;
       // The position went back: what is held comes later.
       settle(Infinity);
       if (partition.lastStableOffset <= offset || !(await budget.take(READ_BYTES, signal))) return false;

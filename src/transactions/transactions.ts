@@ -180,6 +180,8 @@ export function openTransactions(needs: TransactionsNeeds): Transactions {
     entries.delete(id);
     if (entry !== undefined) entries.set(id, entry);
     const isOpen = entry?.transaction.phase === 'Ongoing';
+    // What an open one was given back while the process stood still stays its own.
+    if (isOpen && before?.transaction.phase === 'Ongoing') return;
     deadlines.set(id, isOpen ? entry.beganAtMs + entry.transaction.timeoutMs : undefined);
   }
 
@@ -253,7 +255,7 @@ export function openTransactions(needs: TransactionsNeeds): Transactions {
 
   /** Whether so many more may take part in open transactions, and one more be opened. */
   function hasRoom(more: number, isOpen: boolean): boolean {
-    const isCrowded = participants + more > limits.participantsMax;
+    const isCrowded = participants + more > limits.participantsMax || bytes > limits.bytesMax;
     if (!isCrowded && (isOpen || log.status().transactions.aborted < limits.abortedMax)) return true;
     trace.limited('a transaction has to wait, there are too many', { participants });
     return false;
@@ -323,7 +325,10 @@ export function openTransactions(needs: TransactionsNeeds): Transactions {
       }));
       return add(speaker, { kind: 'add', ...speaker, partitions: wanted }, wanted.length);
     },
-    addGroup: (speaker, groupId) => add(speaker, { kind: 'addGroup', ...speaker, groupId }, 1),
+    addGroup(speaker, groupId) {
+      if (groupId.length > ID_LENGTH_MAX) return KafkaError.INVALID_GROUP_ID;
+      return add(speaker, { kind: 'addGroup', ...speaker, groupId }, 1);
+    },
     checkPartition(speaker, { topic, index }) {
       return check(speaker, ({ partitions }) => partitions.get(topic.id.toString('base64url'))?.has(index) === true);
     },

@@ -8,6 +8,7 @@
 // Space comes back by whole segments: one goes when each of its records may, and one of which half may go is left to the
 // cleaner. When nothing is left that may go, publishers are held back, see room.ts. A disk that others have filled costs no record that is not upstream.
 
+import type { Clock } from '../clock.ts';
 import type { Range, Store } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
 import { isDeleted } from './cleanup.ts';
@@ -23,6 +24,7 @@ export interface FreeingNeeds {
   partitions: ReadonlyMap<number, LogPartition>;
   room: Room;
   drops: Drops;
+  clock: Clock;
   trace: Trace;
   /** Segments have become worth to be cleaned. */
   onLetGo: () => void;
@@ -44,11 +46,13 @@ export interface Freeing {
 /** What becomes of a segment's part of a partition. */
 type Fate = 'dead' | 'mirrored' | 'dropped' | 'kept';
 
+const SEALING_MS_MAX = 10_000;
+
 const FREE: readonly Fate[] = ['dead', 'mirrored', 'dropped'];
 const FATES: readonly Fate[] = [...FREE, 'kept'];
 
 export function createFreeing(needs: FreeingNeeds): Freeing {
-  const { store, positions, partitions, room, drops, trace } = needs;
+  const { store, positions, partitions, room, drops, clock, trace } = needs;
   const freed: Freed = { droppedUnsent: { batches: 0, bytes: 0 }, mirroredBytes: 0 };
 
   async function free(): Promise<void> {
@@ -57,8 +61,9 @@ export function createFreeing(needs: FreeingNeeds): Freeing {
     while (room.short() !== undefined && (await store.removeQuarantined())) await store.measure();
     await freeSegments(['dead', 'mirrored']);
     if (room.short() !== 'budget') return;
-    // One that is about to be sealed may be upstream already.
-    await store.whenSealed();
+    // One that is about to be sealed may be upstream already; where others fill the disk meanwhile, sealing waits for what
+    // is freed here.
+    await Promise.race([store.whenSealed(), clock.sleep(SEALING_MS_MAX)]);
     await freeSegments(['dead', 'mirrored']);
     await letGo(['dead', 'mirrored']);
     await freeSegments(FREE);

@@ -365,6 +365,7 @@ export async function openLog(needs: LogNeeds): Promise<Log> {
     partitions,
     room,
     drops,
+    clock,
     trace,
     onLetGo: () => cleaner.lookSoon(),
   });

@@ -172,6 +172,29 @@ test('a command that is too old is answered expired, and one that throws unknown
   expect(following.status().outcomes).toMatchObject({ expired: 1, unknown: 1 });
 });
 
+test('commands that are removed after they were read are lost, and not carried out', async () => {
+  const at = await site();
+  const ran: string[] = [];
+  const isSent = Promise.withResolvers<void>();
+  const remove = order(ran, {
+    async run(command) {
+      ran.push(String(command.value));
+      if (command.offset === 0) await isSent.promise;
+      // By now the one behind it has been read with it.
+      if (command.offset === 1) await at.opened.log.topic('orders')!.partitions[0]!.deleteRecords(3);
+      return { outcome: 'done' };
+    },
+  });
+  const following = await placed(at, at.commands.follow(remove));
+  for (const value of ['a', 'b', 'c']) await at.send(value);
+  isSent.resolve();
+  await until('they are removed', () => ran.includes('b'));
+  await at.send('d');
+  await until('the next one ran', () => ran.includes('d'));
+  expect(ran).toEqual(['a', 'b', 'd']);
+  expect(following.status().lost).toBe(1);
+});
+
 test('the commands of others are passed over; without a topic for answers they are counted', async () => {
   const at = await site();
   const ran: string[] = [];

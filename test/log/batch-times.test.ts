@@ -2,7 +2,7 @@
 // known, over restarts and boots, in sealed segments and in the one that is written; and when they go.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { encodeBatch, readBatchHeader, stampBoot, unsureBootIn } from '../../src/formats/batch.ts';
+import { checkBatch, encodeBatch, readBatchHeader, stampBoot, unsureBootIn } from '../../src/formats/batch.ts';
 import type { Partition } from '../../src/log/log.ts';
 import { fakeMachine, type FakeMachine } from '../fakes/machine.ts';
 import { until } from '../parts/until.ts';
@@ -102,6 +102,18 @@ test('what is put right is a batch as Kafka has it, and the card keeps what it w
   const copy = opened.log.ensureTopic('copy').partitions[0]!;
   expect(await settled(copy.append(Buffer.from(after!)))).toMatchObject({ baseOffset: 0 });
   expect(unsureBootIn(before)).toBe(1);
+});
+
+test('where records have the time of their commit it is known by then, whatever was known when they came', async () => {
+  await partition({ timestampType: 'LogAppendTime' });
+  const batch = encodeBatch([{ timestampMs: machine.times.clock.wallMs(), key: null, value: null }]);
+  stampBoot(batch, machine.times.clock.doubt!.boot);
+  await becomeKnown(TRUE);
+  await settled((await partition()).gather({ take: () => batch }).done());
+  expect(await times()).toEqual([TRUE + 10 * SECOND]);
+  const [stored] = await (await partition()).read(0, 1000);
+  expect(unsureBootIn(stored!)).toBeUndefined();
+  expect(checkBatch(stored!)).toMatchObject({ attributes: 8, baseSequence: -1, producerId: -1 });
 });
 
 test('over restarts and boots, out of sealed segments and unsealed ones', async () => {

@@ -163,3 +163,15 @@ test('what was aborted is forgotten below the log start, and with its topic', as
   await opened.log.deleteTopic('t');
   await expect.poll(marks).toEqual([]);
 });
+
+test('a reader of committed records is refused when the log start passes its offset while it reads', async () => {
+  const it = await openPartition();
+  await it.append(within(1, 0, 1), true);
+  await end(it, 1, false);
+  await it.append(batchOf(2, 1));
+  const reading = Promise.allSettled([0, 2].map((offset) => it.readStable(offset, 1000)));
+  await it.deleteRecords(2);
+  const [passed, other] = await reading;
+  expect(passed).toMatchObject({ status: 'rejected', reason: { code: 'OFFSET_OUT_OF_RANGE' } });
+  expect(other).toMatchObject({ status: 'fulfilled', value: { length: 1 } });
+});

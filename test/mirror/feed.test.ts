@@ -160,3 +160,14 @@ test('batches before one that is held back do not wait for it, and it is read ag
   feed.drop();
   expect(budget.heldBytes).toBe(0);
 });
+
+test('what is held is not sent once the log start has passed it: nobody knows any more whether it was aborted', async () => {
+  const { feed, budget, partition } = await feedOf([2, 2, 2]);
+  await feed.fill(0, never);
+  feed.settle(2);
+  partition.logStart = 4;
+  await expect(feed.fill(2, never)).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' });
+  expect([feed.first(), budget.heldBytes]).toEqual([undefined, 0]);
+  await feed.fill(4, never);
+  expect(numbers(feed.cut(4, asTheyAre) as Piece)).toEqual([4, 5]);
+});

@@ -56,6 +56,17 @@ test('when ids fill their bytes the one that was silent longest is forgotten, bu
   expect([...log.marks('transaction/')]).toHaveLength(transactions.status().ids);
 });
 
+test('names of groups that are too long are refused, and those of open transactions wait once they fill their bytes', async () => {
+  const { transactions, begin } = await given({ limits: { bytesMax: 2000 } });
+  const speaker = await begin('a');
+  expect(transactions.addGroup(speaker, 'g'.repeat(1025))).toBe(KafkaError.INVALID_GROUP_ID);
+  expect(transactions.describe('a')).toMatchObject({ state: 'Empty', groups: [] });
+  const added = ['g', 'h', 'i'].map((name) => transactions.addGroup(speaker, name.repeat(1024)));
+  expect(added).toEqual([0, 0, KafkaError.CONCURRENT_TRANSACTIONS]);
+  expect(await transactions.end(speaker, true)).toBe(0);
+  expect(transactions.addGroup(speaker, 'i')).toBe(0);
+});
+
 test('an id that nobody uses is forgotten after its time, also one from before a restart', async () => {
   const rooms = await given({ settings: { idExpirationMs: 5000 } });
   await rooms.begin('a');
@@ -109,23 +120,44 @@ test('offsets whose transaction is not open any more are given up at the start',
   expect(settled).toEqual([[7, false]]);
 });
 
-test('nobody is late for the time in which this process stood still', () => {
+/** A clock whose one timer comes due when so much time has passed, however late that is. */
+function stallingClock() {
   let [nowMs, call] = [0, () => undefined as void];
   const after = (_delayMs: number, fn: () => void) => {
     call = fn;
     return { cancel: () => undefined };
   };
+  function pass(ms: number): void {
+    nowMs += ms;
+    call();
+  }
+  return { ...fakeClock(), monotonicMs: () => nowMs, after, pass };
+}
+
+test('nobody is late for the time in which this process stood still', () => {
   const due: string[] = [];
-  const clock = { ...fakeClock(), monotonicMs: () => nowMs, after };
+  const clock = stallingClock();
   const deadlines = createDeadlines(clock, (id) => due.push(id));
   deadlines.set('a', 5000);
   // It was to look after a second, and an hour has passed.
-  nowMs = 3600_000;
-  call();
+  clock.pass(3600_000);
   expect(due).toEqual([]);
-  for (let beat = 0; beat < 4; beat += 1) {
-    nowMs += 1000;
-    call();
-  }
+  for (let beat = 0; beat < 4; beat += 1) clock.pass(1000);
   expect(due).toEqual(['a']);
+});
+
+test('what joins a transaction after that leaves it the time that it was given back', async () => {
+  const log = fakeLog();
+  const clock = stallingClock();
+  const transactions = openTransactions({ log, clock, trace: silent, offsets: NO_OFFSETS });
+  const { errorCode: _, ...producer } = await transactions.init('a', 5000);
+  const speaker = { transactionalId: 'a', ...producer };
+  expect(transactions.addGroup(speaker, 'g')).toBe(0);
+  clock.pass(3600_000);
+  expect(transactions.addGroup(speaker, 'h')).toBe(0);
+  for (let beat = 0; beat < 3; beat += 1) clock.pass(1000);
+  expect(transactions.describe('a')).toMatchObject({ state: 'Ongoing', groups: ['g', 'h'] });
+  clock.pass(1000);
+  expect(transactions.describe('a')).toMatchObject({ state: 'CompleteAbort' });
+  transactions.close();
 });

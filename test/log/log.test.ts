@@ -202,6 +202,36 @@ test('offsets of records that the card has lost are not given again', async () =
   expect(numbersOf(await readAll(partitionOf('quiet')))).toEqual([3]);
 });
 
+test('a segment whose row is lost is read through, and what newer ones know of its producers is not taken back', async () => {
+  const sent = (sequence: number): Buffer =>
+    batchOf(sequence, 1, { producerId: 9, producerEpoch: 0, baseSequence: sequence });
+  const roll = async (partition: Partition): Promise<void> => {
+    const { length } = opened.store.sealed();
+    while (opened.store.sealed().length === length) await partition.append(batchOf(0, 1, { bytes: 30_000 }));
+    await opened.store.whenSealed();
+  };
+  const partition = partitionOf('t');
+  await partition.append(sent(0));
+  await roll(partition);
+  const { baseOffset } = await partition.append(sent(1));
+  await roll(partition);
+  const rows: string[] = [];
+  for await (const [key] of opened.store.tables.entries('range/')) rows.push(key);
+  await opened.store.tables.write([
+    ['segment/00000001', null],
+    [rows[0]!, null],
+  ]);
+  const end = partition.highWatermark;
+
+  await opened.reopen();
+
+  const again = partitionOf('t');
+  expect(await again.append(sent(1))).toEqual({ baseOffset, isDuplicate: true });
+  expect(await again.append(sent(0))).toEqual({ baseOffset: 0, isDuplicate: true });
+  expect((await readAll(again)).map(({ offset }) => offset)).toEqual(upTo(end));
+  expect(opened.store.gaps()).toEqual([]);
+});
+
 test('names and settings that are not allowed are refused', async () => {
   for (const name of ['', '.', '..', 'a b', 'ä', 'x'.repeat(250)]) {
     expect(() => opened.log.ensureTopic(name)).toThrow('topic name');

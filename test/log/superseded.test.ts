@@ -95,6 +95,33 @@ test('more keys than the map takes are looked at in classes', async () => {
   expect(deadOf(found, 3000)).toEqual(expectedDead(records, sealedEnd));
 });
 
+test('a segment that goes while keys are looked at in classes changes nothing for those behind it', async () => {
+  const records = drawn(60, 30);
+  const whole = storeOf(records);
+  const expected = expectedDead(records, whole.sealedEnd).filter((offset) => offset >= 12);
+  let reads = Infinity;
+  for (let goneAfter = 0; goneAfter <= reads; goneAfter += 1) {
+    reads = 0;
+    const from = (offset: number): number => (reads > goneAfter ? Math.max(offset, 12) : offset);
+    const found = await look(records, {
+      map: new KeyMap(16),
+      store: {
+        read: (number, offset) => whole.read(number, from(offset)),
+        rangeAt: (number, offset) => whole.rangeAt(number, from(offset)),
+      },
+      pace: async () => void (reads += 1),
+    });
+    const dead = [1, 2, 3].flatMap((segment) => {
+      const { firstOrdinal, endOrdinal } = found.in(segment)!;
+      expect(endOrdinal - firstOrdinal).toBe(12);
+      return deadOf(found, endOrdinal)
+        .filter((ordinal) => ordinal >= firstOrdinal)
+        .map((ordinal) => ordinal - firstOrdinal + segment * 12);
+    });
+    expect(dead, `gone after ${goneAfter} of ${reads} reads`).toEqual(expected);
+  }
+});
+
 test('records without a key stay, and so does what a mirror has not sent', async () => {
   const records = drawn(300, 10);
   const found = await look(records, { pinnedOffset: 100 });

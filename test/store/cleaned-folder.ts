@@ -105,7 +105,7 @@ export async function newTables(): Promise<void> {
   await cp(join(after, 'tables'), join(opened.folder, 'tables'), { recursive: true });
 }
 
-async function setAside(count: number): Promise<void> {
+export async function setAside(count: number): Promise<void> {
   for (const id of ids.slice(0, count)) await rename(segment(id), segment(id, '.removed'));
 }
 

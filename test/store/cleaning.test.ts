@@ -4,6 +4,7 @@ import { open, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { numberOf } from '../../src/log/partition.ts';
+import { plainSieve } from '../../src/log/sieve.ts';
 import {
   after,
   asItIs,
@@ -18,10 +19,11 @@ import {
   newTables,
   opened,
   segment,
+  setAside,
   startFrom,
   whole,
 } from './cleaned-folder.ts';
-import { batchOf, numbersOf, readAll } from '../log/open-log.ts';
+import { batchOf, numbersOf, readAll, upTo } from '../log/open-log.ts';
 
 test('what is not needed any more gives its space back, and all else is read as before', async () => {
   expect(cleaned.before.length).toBe(6);
@@ -42,15 +44,19 @@ describe('a crash', () => {
   });
 });
 
-test('a new segment that is damaged before it has its place is thrown away, the old ones are read through', async () => {
-  await startFrom(before, async () => {
-    await newOne(whole());
-    await newTables();
-    for (const name of await readdir(whole()))
-      if (name.endsWith('.ldb')) await writeFile(join(whole(), name), 'damage');
-  });
-  await isWhole();
-});
+test.each([0, 1, 2, 3])(
+  'a new segment that is damaged before it has its place is thrown away, and the old ones are read through, %d of which were set aside',
+  async (count) => {
+    await startFrom(before, async () => {
+      await newOne(whole());
+      await newTables();
+      await setAside(count);
+      for (const name of await readdir(whole()))
+        if (name.endsWith('.ldb')) await writeFile(join(whole(), name), 'damage');
+    });
+    await isWhole();
+  },
+);
 
 test('readers go on while their segments are cleaned, and see no change', async () => {
   await startFrom(before);
@@ -88,14 +94,16 @@ test('segments that are removed or mended meanwhile are left as they are', async
   expect([outcome, isTouched]).toEqual([undefined, true]);
 });
 
+async function damage(): Promise<void> {
+  const names = await readdir(segment(ids[1]!));
+  const table = names.find((name) => name.endsWith('.ldb'))!;
+  const file = await open(join(segment(ids[1]!), table), 'r+');
+  await file.write(Buffer.alloc(10, 0xff), 0, 10, 2000);
+  await file.close();
+}
+
 test('damage that cleaning finds is mended, and told as what it is', async () => {
-  await startFrom(before, async () => {
-    const names = await readdir(segment(ids[1]!));
-    const table = names.find((name) => name.endsWith('.ldb'))!;
-    const file = await open(join(segment(ids[1]!), table), 'r+');
-    await file.write(Buffer.alloc(10, 0xff), 0, 10, 2000);
-    await file.close();
-  });
+  await startFrom(before, damage);
   expect(await clean(ids)).toBeUndefined();
   const [partition] = opened.log.topic('kept')!.partitions;
   const lost = opened.store.gaps().filter((gap) => gap.partition === numberOf(partition!));
@@ -104,4 +112,14 @@ test('damage that cleaning finds is mended, and told as what it is', async () =>
   const missing = lost[0]!.lastOffset - lost[0]!.firstOffset + 1;
   expect(numbersOf(await readAll(partition!))).toHaveLength(COUNT + 1 - missing);
   expect(opened.store.gaps().filter((gap) => gap.partition === numberOf(partition!))).toEqual(lost);
+});
+
+test('what was lost below the start of a partition is in no gap any more, and does not keep it from being cleaned', async () => {
+  await startFrom(before, damage);
+  expect(await clean(ids)).toBeUndefined();
+  const [partition] = opened.log.topic('kept')!.partitions;
+  const start = opened.store.gaps().find((gap) => gap.partition === numberOf(partition!))!.lastOffset + 2;
+  await opened.store.pruneGaps((number) => (number === numberOf(partition!) ? start : undefined));
+  expect(await clean(ids, plainSieve(start))).toBeDefined();
+  expect(numbersOf(await readAll(partition!, start))).toEqual(upTo(COUNT + 1).slice(start));
 });

@@ -259,6 +259,36 @@ test('a segment whose folder is gone does not hinder the start: reads go on behi
   expect((await offsets(1, end - 1)).at(-1)).toBe(end - 1);
 });
 
+/** Of some sealed segments the newest is removed before the others. */
+async function withoutNewest(): Promise<{ older: number[]; written: number }> {
+  const end = await fill(2);
+  await store.write([batchWrite(1, end)], []);
+  await store.whenSealed();
+  const ids = store.sealed().map(({ id }) => id);
+  const newest = ids.at(-1)!;
+  await store.remove(newest);
+  await store.close();
+  return { older: ids.slice(0, -1), written: newest + 1 };
+}
+
+test('the newest sealed segment that goes before an older one leaves nothing that a start takes for lost', async () => {
+  const { older } = await withoutNewest();
+  store = await open();
+  expect([store.gaps(), lost, lostTails]).toEqual([[], [], []]);
+  expect(store.sealed().map(({ id }) => id)).toEqual(older);
+});
+
+test('the segment that was written is missed though the sealed one before it went, and not again once that is settled', async () => {
+  const { written } = await withoutNewest();
+  await rm(join(folder, 'segments', written.toString(16).padStart(8, '0')), { recursive: true });
+  store = await open();
+  expect(lostTails).toEqual([`segment ${written}: its folder is missing`]);
+  await store.settleTail();
+  await store.close();
+  store = await open();
+  expect(lostTails).toHaveLength(1);
+});
+
 test('a second process is told the pid of the first', async () => {
   const second = openStore({ folder, clock: systemClock, trace });
   await expect(second).rejects.toThrow(`in use by process ${process.pid}`);

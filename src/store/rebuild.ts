@@ -149,6 +149,8 @@ class Rebuilding {
     const { partition, lastOffset } = decodeBatchKey(key);
     const { firstOffset } = this.#describe(value);
     if (!batchKey(partition, lastOffset).equals(key)) return false;
+    // LevelDB can't be asked while it has nothing.
+    if (this.isEmpty) return true;
     const [next] = await this.#segment.read(partition, firstOffset, 1);
     return next === undefined || this.#describe(next).firstOffset > lastOffset;
   }

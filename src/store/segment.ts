@@ -88,13 +88,11 @@ export class Segment {
       highWaterMarkBytes: Math.min(bytesMax, SCAN_BYTES),
     });
     const batches: Buffer[] = [];
-    let isAny = false;
     try {
       let bytes = 0;
       while (bytes < bytesMax) {
         const next = await iterator.nextv(SCAN_BATCHES);
         if (next.length === 0) break;
-        isAny = true;
         for (const batch of next) {
           if (batches.length > 0 && bytes + batch.length > bytesMax) return batches;
           batches.push(batch);
@@ -104,11 +102,10 @@ export class Segment {
       return batches;
     } finally {
       // A closed iterator keeps its last native chunk until it is collected: an empty chunk costs nothing. To seek behind the
-      // end of a LevelDB that has nothing in it ends the process.
-      if (isAny) {
-        iterator.seek(end);
-        await iterator.nextv(1);
-      }
+      // end of a LevelDB that finds nothing ends the process. What is read holds something, so that is damage: the next start
+      // saves what can be saved of it, where a gap that is noted here would take it for lost.
+      iterator.seek(end);
+      await iterator.nextv(1);
       await iterator.close();
     }
   }

@@ -227,7 +227,7 @@ export function openTransactions(needs: TransactionsNeeds): Transactions {
 
   function timeOut(id: string): void {
     counts.timedOut += 1;
-    trace.info('a transaction took too long and is aborted', { id, ms: entries.get(id)?.transaction.timeoutMs });
+    trace.limited('a transaction took too long and is aborted', { id, ms: entries.get(id)?.transaction.timeoutMs });
     take(id, { kind: 'timeout' });
   }
 

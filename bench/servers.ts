@@ -5,6 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../test/parts/kafka.ts';
 import { missing, type Program, type Stand } from './stand.ts';
 
@@ -44,7 +45,11 @@ export interface HeadwaterOptions {
 
 /** The part of /status that is read here. */
 export interface Status {
-  log: { commits: { count: number; bytes: number }; diskBytes: number };
+  log: {
+    commits: { count: number; bytes: number };
+    diskBytes: number;
+    room: { ballastBytes: number; ballastTargetBytes: number };
+  };
   mirrors: { state: string; records: number; backlog: { records: number; bytes: number }; problems: string[] }[];
 }
 
@@ -74,6 +79,15 @@ export async function startHeadwater(stand: Stand, options: HeadwaterOptions): P
   const program = await stand.start(process.execPath, args, { env: { ...env, ...options.env }, isReady });
   const status = async (): Promise<Status> => JSON.parse(await get(httpPort, '/status')) as Status;
   return { ...program, port, ...(kafkaPort !== undefined && { kafkaPort }), status };
+}
+
+/** Resolves when it has written its ballast, which it does once: no part of what records cost. */
+export async function whenBallasted(headwater: Headwater): Promise<void> {
+  for (;;) {
+    const { ballastBytes, ballastTargetBytes } = (await headwater.status()).log.room;
+    if (ballastBytes >= ballastTargetBytes) return;
+    await sleep(100);
+  }
 }
 
 /** How headwater is run, for those who read the results. */

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { makeDisk, type Disk } from '../disk.ts';
 import { cpuSecondsOf } from '../measure.ts';
 import { table, type Section } from '../report.ts';
-import { startHeadwater, startMosquitto } from '../servers.ts';
+import { startHeadwater, startMosquitto, whenBallasted } from '../servers.ts';
 import { missing, type Stand } from '../stand.ts';
 
 const sync = promisify(fdatasync);
@@ -54,6 +54,7 @@ async function headwaterAt(stand: Stand, rate: number, ms: number, seconds: numb
   return onDisk(stand, `headwater-${rate}-${ms}`, async (disk) => {
     const dir = join(disk.folder, 'data');
     const headwater = await startHeadwater(stand, { dir, interval: `${ms}ms`, burst: '0ms', retention: '4MiB' });
+    await whenBallasted(headwater);
     const before = disk.writtenBytes();
     const { payloadBytes } = await stand.load({ port: headwater.port, payload: 'json', rate, seconds });
     const perByte = (disk.writtenBytes() - before) / payloadBytes;

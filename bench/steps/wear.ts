@@ -3,7 +3,7 @@
 import { makeDisk } from '../disk.ts';
 import { writtenBytesOf } from '../measure.ts';
 import { table, type Section } from '../report.ts';
-import { startHeadwater, type Headwater } from '../servers.ts';
+import { startHeadwater, whenBallasted, type Headwater } from '../servers.ts';
 import type { LoadOptions, LoadResult, Stand } from '../stand.ts';
 
 /** Small, so that segments go all the time; a partition keeps so much of each run. */
@@ -85,6 +85,7 @@ async function measureCase(stand: Stand, { load }: Case, index: number): Promise
   const disk = makeDisk(stand, `wear-${index}`, DISK_MIB);
   const dir = disk === undefined ? stand.makeFolder(`wear-${index}`) : `${disk.folder}/data`;
   const headwater = await startHeadwater(stand, { dir, burst: '0ms', retention: RETENTION });
+  await whenBallasted(headwater);
   const before = await readings(headwater);
   const deviceBefore = disk?.writtenBytes();
   const result = await stand.load({ ...load, port: headwater.port });

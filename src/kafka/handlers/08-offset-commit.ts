@@ -8,8 +8,7 @@
 
 import { offsetCommit } from '../../formats/kafka/08-offset-commit.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { OffsetToCommit } from '../../groups/groups.ts';
-import { coordinatorCodeOf } from '../codes.ts';
+import { commitEach } from '../committed-offsets.ts';
 import { defineHandler, type Call } from '../handler.ts';
 
 type Request = RequestOf<typeof offsetCommit>;
@@ -18,30 +17,9 @@ type Response = ResponseDraft<typeof offsetCommit>;
 export const offsetCommitHandler = defineHandler(offsetCommit, answer);
 
 async function answer(request: Request, { door }: Call): Promise<Response> {
-  const codes = await commit(request, door.groups);
-  return {
-    topics: request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codes.shift()! })),
-    })),
-  };
-}
-
-async function commit(request: Request, groups: Call['door']['groups']): Promise<number[]> {
   const { groupId, memberId, groupInstanceId: instanceId, generationIdOrMemberEpoch: generation } = request;
-  const offsets: OffsetToCommit[] = request.topics.flatMap(({ name, partitions }) =>
-    partitions.map((each) => ({
-      topic: name,
-      partition: each.partitionIndex,
-      offset: each.committedOffset,
-      leaderEpoch: each.committedLeaderEpoch,
-      metadata: each.committedMetadata ?? '',
-    })),
+  const topics = await commitEach(request.topics, async (offsets) =>
+    door.groups.commit(groupId, { memberId, instanceId, generation }, offsets),
   );
-  try {
-    return await groups.commit(groupId, { memberId, instanceId, generation }, offsets);
-  } catch (error) {
-    const code = coordinatorCodeOf(error);
-    return offsets.map(() => code);
-  }
+  return { topics };
 }

@@ -8,8 +8,8 @@
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { txnOffsetCommit } from '../../formats/kafka/28-txn-offset-commit.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
-import type { OffsetToCommit } from '../../groups/groups.ts';
-import { coordinatorCodeOf, fencedCodeOf } from '../codes.ts';
+import { fencedCodeOf } from '../codes.ts';
+import { commitEach } from '../committed-offsets.ts';
 import { defineHandler, type Call } from '../handler.ts';
 
 type Request = RequestOf<typeof txnOffsetCommit>;
@@ -19,35 +19,14 @@ const ABORTABLE_FROM = 4;
 
 export const txnOffsetCommitHandler = defineHandler(txnOffsetCommit, answer);
 
-async function answer(request: Request, call: Call): Promise<Response> {
-  const codes = await stage(request, call);
-  return {
-    topics: request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codes.shift()! })),
-    })),
-  };
-}
-
-async function stage(request: Request, { door, version }: Call): Promise<number[]> {
+async function answer(request: Request, { door, version }: Call): Promise<Response> {
   const { groupId, memberId, groupInstanceId: instanceId, generationId: generation, producerId } = request;
-  const offsets: OffsetToCommit[] = request.topics.flatMap(({ name, partitions }) =>
-    partitions.map((each) => ({
-      topic: name,
-      partition: each.partitionIndex,
-      offset: each.committedOffset,
-      leaderEpoch: each.committedLeaderEpoch,
-      metadata: each.committedMetadata ?? '',
-    })),
-  );
-  const refusal = refusalOf(door.transactions.checkGroup(request, groupId), version);
-  if (refusal !== KafkaError.NONE) return offsets.map(() => refusal);
-  try {
-    return await door.groups.stage(producerId, groupId, { memberId, instanceId, generation }, offsets);
-  } catch (error) {
-    const code = coordinatorCodeOf(error);
-    return offsets.map(() => code);
-  }
+  const topics = await commitEach(request.topics, async (offsets) => {
+    const refusal = refusalOf(door.transactions.checkGroup(request, groupId), version);
+    if (refusal !== KafkaError.NONE) return offsets.map(() => refusal);
+    return door.groups.stage(producerId, groupId, { memberId, instanceId, generation }, offsets);
+  });
+  return { topics };
 }
 
 function refusalOf(code: number, version: number): number {

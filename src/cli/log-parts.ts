@@ -2,7 +2,14 @@
 // damage that was met on the way.
 
 import { HeadwaterError, isHeadwaterError, messageOf } from '../errors.ts';
-import { batchBytes, checkStoredBatch, decodeRecords, isControl, readBatchHeader } from '../formats/batch.ts';
+import {
+  batchBytes,
+  checkStoredBatch,
+  decodeRecords,
+  isControl,
+  nextOffsetOf,
+  readBatchHeader,
+} from '../formats/batch.ts';
 import { topicPath, type Daemon } from './daemon.ts';
 
 export interface Part {
@@ -141,8 +148,9 @@ function look(batches: Buffer, position: number): Seen {
   let end: number | undefined;
   try {
     const batch = batches.subarray(position, position + batchBytes(batches, position));
-    const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
-    end = baseOffset + lastOffsetDelta + 1;
+    const read = readBatchHeader(batch);
+    const { baseOffset } = read;
+    end = nextOffsetOf(read);
     const header = checkStoredBatch(batch);
     if (!isControl(header)) decodeRecords(batch);
     return { size: batch.length, baseOffset, end, records: isControl(header) ? 0 : header.recordCount };

@@ -8,7 +8,7 @@
 
 import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
-import { decodeRecords, readBatchHeader, unsureBootOf } from '../formats/batch.ts';
+import { decodeRecords, nextOffsetOf, readBatchHeader, unsureBootOf } from '../formats/batch.ts';
 import type { BatchHeader, LogRecord } from '../formats/batch.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Commit, Log, Partition, Position } from '../log/log.ts';
@@ -116,7 +116,7 @@ export function followPartition(needs: FollowerNeeds): Follower {
         if (signal.aborted) return;
         await take(commandOf(partition, record), isAgeKnown(header, record));
       }
-      next = Math.max(next, header.baseOffset + header.lastOffsetDelta + 1);
+      next = Math.max(next, nextOffsetOf(header));
     }
   }
 

@@ -132,6 +132,11 @@ export function unsureBootIn(batch: Buffer): number | undefined {
   return (batch[ATTRIBUTES_AT]! & (UNSURE_TIME >> 8)) === 0 ? undefined : batch.readInt32BE(53);
 }
 
+/** The offset behind the batch, whether or not its last ones have records. */
+export function nextOffsetOf({ baseOffset, lastOffsetDelta }: BatchHeader): number {
+  return baseOffset + lastOffsetDelta + 1;
+}
+
 /** True when there is a record for each offset. */
 export function isDense({ recordCount, lastOffsetDelta }: BatchHeader): boolean {
   return recordCount === lastOffsetDelta + 1;

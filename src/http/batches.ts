@@ -22,6 +22,7 @@ import {
   decodeRecords,
   encodeBatch,
   isControl,
+  nextOffsetOf,
   readBatchHeader,
   splitBatches,
   stampProducer,
@@ -66,7 +67,7 @@ export async function readBatches({ log }: BatchesNeeds, { params, query }: Exch
       : await partition.read(offset, bytes);
     const last = batches.at(-1);
     const headers = {
-      'headwater-next-offset': String(last === undefined ? Math.max(offset, end) : endOf(last)),
+      'headwater-next-offset': String(last === undefined ? Math.max(offset, end) : nextOffsetOf(readBatchHeader(last))),
       'headwater-log-start': String(logStart),
       'headwater-high-watermark': String(highWatermark),
     };
@@ -81,11 +82,6 @@ export async function readBatches({ log }: BatchesNeeds, { params, query }: Exch
 function committedOnly(partition: Partition, batch: Buffer): Buffer {
   const header = readBatchHeader(batch);
   return isControl(header) || partition.isData(header) ? batch : encodeAbsence(header);
-}
-
-function endOf(batch: Buffer): number {
-  const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
-  return baseOffset + lastOffsetDelta + 1;
 }
 
 export interface Imports {
@@ -185,7 +181,7 @@ function batchesIn(bytes: Buffer, from: number, to: number): SourceBatch[] {
   for (const { header } of found) {
     const isFirst = at === from;
     const isLate = header.baseOffset < at && !isFirst;
-    at = header.baseOffset + header.lastOffsetDelta + 1;
+    at = nextOffsetOf(header);
     if (isLate || at > to || at <= from) {
       throw new HeadwaterError('RECORD_INVALID', `a batch up to offset ${at - 1} is not between ${from} and ${to}`);
     }
@@ -230,7 +226,7 @@ function takeMissing(
   missing: readonly OffsetRange[],
 ): { batches: Buffer[]; records: number } {
   if (isControl(header)) return { batches: [], records: 0 };
-  const end = header.baseOffset + header.lastOffsetDelta + 1;
+  const end = nextOffsetOf(header);
   const isWhole = missing.some(([from, to]) => from <= header.baseOffset && to >= end);
   if (isWhole && header.recordCount === header.lastOffsetDelta + 1) {
     return { batches: [stampProducer(batch, NOBODY)], records: header.recordCount };

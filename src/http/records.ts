@@ -13,7 +13,7 @@
 
 import type { Clock } from '../clock.ts';
 import { HeadwaterError } from '../errors.ts';
-import { BatchBuilder, decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { BatchBuilder, decodeRecords, nextOffsetOf, readBatchHeader, type LogRecord } from '../formats/batch.ts';
 import { clockHeader } from '../formats/clock-header.ts';
 import { partitionOfKey } from '../formats/murmur2.ts';
 import type { Log, Partition, Topic } from '../log/log.ts';
@@ -136,7 +136,7 @@ async function collect(partition: Partition, from: number, count: number, bytesM
         bytes += line.length;
         nextOffset = record.offset + 1;
       }
-      nextOffset = Math.max(nextOffset, header.baseOffset + header.lastOffsetDelta + 1);
+      nextOffset = Math.max(nextOffset, nextOffsetOf(header));
     }
   }
   return { lines, nextOffset };

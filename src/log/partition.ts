@@ -8,6 +8,7 @@ import {
   decodeRecords,
   isControl,
   isTransactional,
+  nextOffsetOf,
   readBatchHeader,
   stampOffset,
   stampTimestamps,
@@ -242,7 +243,7 @@ export class LogPartition implements Partition {
       batches = stored;
     }
     // LevelDB also shows what is written and not yet synced: that is not ours to give.
-    if (batches.length > 0 && !endsBefore(batches.at(-1)!, end)) {
+    if (batches.length > 0 && !beginsBefore(batches.at(-1)!, end)) {
       batches = batches.filter((batch) => readBatchHeader(batch).baseOffset < end);
     }
     for (const batch of batches) read.bytes += batch.length;
@@ -287,7 +288,7 @@ export class LogPartition implements Partition {
       if (batches.length === 0) return undefined;
       for (const batch of batches) {
         const header = readBatchHeader(batch);
-        offset = header.baseOffset + header.lastOffsetDelta + 1;
+        offset = nextOffsetOf(header);
         if (header.maxTimestampMs < timestampMs || isControl(header)) continue;
         const found = decodeRecords(batch).find((each) => each.timestampMs >= timestampMs && each.offset >= from);
         if (found !== undefined) return { offset: found.offset, timestampMs: found.timestampMs };
@@ -371,6 +372,6 @@ export class LogPartition implements Partition {
   }
 }
 
-function endsBefore(batch: Buffer, end: number): boolean {
+function beginsBefore(batch: Buffer, end: number): boolean {
   return readBatchHeader(batch).baseOffset < end;
 }

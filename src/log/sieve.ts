@@ -10,6 +10,7 @@ import {
   decodeRecords,
   isControl,
   isTransactional,
+  nextOffsetOf,
   readBatchHeader,
   unsureBootOf,
   type BatchHeader,
@@ -23,7 +24,7 @@ const DELTA_MAX = 2 ** 31 - 1;
 export function plainSieve(logStart: number): Sieve {
   return {
     startOffset: logStart,
-    take: (batch) => (endOf(readBatchHeader(batch)) <= logStart ? [] : [batch]),
+    take: (batch) => (nextOffsetOf(readBatchHeader(batch)) <= logStart ? [] : [batch]),
     end: () => [],
   };
 }
@@ -59,7 +60,7 @@ export function compactedSieve(needs: CompactedSieveNeeds): Sieve {
 
   function take(batch: Buffer): Buffer[] {
     const header = readBatchHeader(batch);
-    const next = endOf(header);
+    const next = nextOffsetOf(header);
     if (next <= needs.logStart) return [];
     const kept = keptOf(batch, header);
     const isApart = hole !== undefined && hole.lastOffset + 1 !== header.baseOffset;
@@ -71,7 +72,7 @@ export function compactedSieve(needs: CompactedSieveNeeds): Sieve {
   }
 
   function keptOf(batch: Buffer, header: BatchHeader): Buffer | undefined {
-    const isWhole = endOf(header) > needs.endOffset;
+    const isWhole = nextOffsetOf(header) > needs.endOffset;
     if (isWhole || isControl(header) || !needs.isData(header)) {
       needs.skip(header.recordCount);
       if (isWhole) return batch;
@@ -105,7 +106,7 @@ function isCommit(marker: Buffer): boolean {
 /** Undefined when it may not, or cannot, or does not lie beside it. */
 function reach(batch: Buffer, { firstOffset, lastOffset }: Hole): Buffer | undefined {
   const header = readBatchHeader(batch);
-  const isBeside = endOf(header) === firstOffset && lastOffset - header.baseOffset <= DELTA_MAX;
+  const isBeside = nextOffsetOf(header) === firstOffset && lastOffset - header.baseOffset <= DELTA_MAX;
   return isBeside && header.producerId < 0 && !isControl(header) ? extendBatch(batch, lastOffset) : undefined;
 }
 
@@ -120,11 +121,7 @@ function emptyBatches({ firstOffset, lastOffset, maxTimestampMs }: Hole): Buffer
 function holeOf(header: BatchHeader): Hole {
   return {
     firstOffset: header.baseOffset,
-    lastOffset: endOf(header) - 1,
+    lastOffset: nextOffsetOf(header) - 1,
     maxTimestampMs: header.maxTimestampMs,
   };
-}
-
-function endOf({ baseOffset, lastOffsetDelta }: BatchHeader): number {
-  return baseOffset + lastOffsetDelta + 1;
 }

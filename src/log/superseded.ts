@@ -5,7 +5,7 @@
 // What supersedes lies below the last stable offset and is older than `compactionLagMinMs`; what was aborted supersedes
 // nothing. What goes lies in sealed segments and below what a mirror still owes.
 
-import { deleteHorizonOf, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
+import { deleteHorizonOf, nextOffsetOf, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
 import { visitKeys } from '../formats/thinning.ts';
 import type { Store } from '../store/store.ts';
 import { classOf, digestOf, type KeyMap } from './key-map.ts';
@@ -130,7 +130,7 @@ async function markDead(
       const first = ordinal;
       ordinal += header.recordCount;
       if (ordinal > RECORDS_MAX) return false;
-      if (part !== undefined && endOf(header) <= marks.endOffset)
+      if (part !== undefined && nextOffsetOf(header) <= marks.endOffset)
         markBatch(needs, marks, part, batch, header, first, isIn);
       return true;
     });
@@ -180,7 +180,7 @@ async function walk({ store, partition, pace }: LookNeeds, from: number, to: num
       if (header.baseOffset >= to) return;
       bytes += batch.length;
       if (!visit(batch, header)) return;
-      next = endOf(header);
+      next = nextOffsetOf(header);
     }
     await pace(bytes);
   }
@@ -230,8 +230,4 @@ class Marks implements Superseded {
   in(segment: number): Part | undefined {
     return this.#parts.get(segment);
   }
-}
-
-function endOf({ baseOffset, lastOffsetDelta }: BatchHeader): number {
-  return baseOffset + lastOffsetDelta + 1;
 }

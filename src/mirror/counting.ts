@@ -1,6 +1,6 @@
 // From a number of records to an offset: the sequence upstream counts records, and not every offset has one.
 
-import { decodeRecords, isDense, readBatchHeader } from '../formats/batch.ts';
+import { decodeRecords, isDense, nextOffsetOf, readBatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -33,7 +33,7 @@ export async function offsetBehind(
       const offsets = offsetsFrom(partition, batch, next);
       if (offsets.length > left) return offsets[left - 1]! + 1;
       left -= offsets.length;
-      next = endOf(batch);
+      next = nextOffsetOf(readBatchHeader(batch));
       if (left === 0) break;
     }
   }
@@ -55,9 +55,4 @@ function offsetsFrom(partition: Partition, batch: Buffer, from: number): number[
   if (!isDense(header)) return decodeRecords(batch).flatMap(({ offset }) => (offset >= from ? [offset] : []));
   const first = Math.max(from, header.baseOffset);
   return Array.from({ length: header.baseOffset + header.recordCount - first }, (_, index) => first + index);
-}
-
-function endOf(batch: Buffer): number {
-  const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
-  return baseOffset + lastOffsetDelta + 1;
 }

@@ -6,7 +6,15 @@
 
 import assert from 'node:assert';
 import { isHeadwaterError } from '../errors.ts';
-import { BatchBuilder, decodeRecords, encodeBatch, isDense, readBatchHeader, sliceRecords } from '../formats/batch.ts';
+import {
+  BatchBuilder,
+  decodeRecords,
+  encodeBatch,
+  isDense,
+  nextOffsetOf,
+  readBatchHeader,
+  sliceRecords,
+} from '../formats/batch.ts';
 import type { BatchHeader } from '../formats/batch.ts';
 import type { Partition } from '../log/log.ts';
 import type { Budget } from './budget.ts';
@@ -65,7 +73,7 @@ export function createFeed(
   /** Where data goes on behind those at the front that are none. */
   function endOfSkipped(batches: readonly Held[]): number {
     const skipped = batches.findIndex(({ header }) => partition.isData(header));
-    return nextOffset(batches.at(skipped < 0 ? -1 : skipped - 1)!.header);
+    return nextOffsetOf(batches.at(skipped < 0 ? -1 : skipped - 1)!.header);
   }
 
   /** The first batches held, as many as go together: without a gap, as offsets upstream are counted by records. */
@@ -77,7 +85,7 @@ export function createFeed(
       bytes += next.batch.length;
       count += next.header.recordCount;
       if (bytes > limits.mergeBytes || count > limits.recordsMax || !partition.isData(next.header)) break;
-      if (next.header.baseOffset !== nextOffset(together.at(-1)!.header)) break;
+      if (next.header.baseOffset !== nextOffsetOf(together.at(-1)!.header)) break;
       together.push(next);
     }
     return together;
@@ -87,7 +95,7 @@ export function createFeed(
     let passed = 0;
     let bytes = 0;
     for (const { batch, header } of held) {
-      if (nextOffset(header) > offset) break;
+      if (nextOffsetOf(header) > offset) break;
       passed += 1;
       bytes += batch.length;
     }
@@ -122,7 +130,7 @@ export function createFeed(
     cut(offset, limits) {
       const [first] = held;
       assert(
-        first !== undefined && first.header.baseOffset <= offset && offset < nextOffset(first.header),
+        first !== undefined && first.header.baseOffset <= offset && offset < nextOffsetOf(first.header),
         'it is held',
       );
       if (!partition.isData(first.header)) return endOfSkipped(held);
@@ -138,12 +146,8 @@ export function createFeed(
   };
 }
 
-function nextOffset(header: BatchHeader): number {
-  return header.baseOffset + header.lastOffsetDelta + 1;
-}
-
 function slice({ batch, header }: Held, offset: number, { recordsMax }: CutLimits): Piece {
-  const end = Math.min(nextOffset(header), offset + recordsMax);
+  const end = Math.min(nextOffsetOf(header), offset + recordsMax);
   const part = sliceRecords(batch, offset, end);
   return { batch: part, firstOffset: offset, nextOffset: end, count: end - offset, sourceBytes: batch.length };
 }
@@ -151,9 +155,9 @@ function slice({ batch, header }: Held, offset: number, { recordsMax }: CutLimit
 /** A part of a batch that has lost records. */
 function pick({ batch, header }: Held, offset: number, { recordsMax }: CutLimits): Piece | number {
   const left = decodeRecords(batch).filter((record) => record.offset >= offset);
-  if (left.length === 0) return nextOffset(header);
+  if (left.length === 0) return nextOffsetOf(header);
   const taken = left.slice(0, recordsMax);
-  const next = taken.length === left.length ? nextOffset(header) : taken.at(-1)!.offset + 1;
+  const next = taken.length === left.length ? nextOffsetOf(header) : taken.at(-1)!.offset + 1;
   return {
     batch: encodeBatch(taken, { compression: 'auto' }),
     firstOffset: offset,
@@ -170,7 +174,7 @@ function merge(together: readonly Held[]): Piece {
   return {
     batch: merged ?? parts[0]!.batch,
     firstOffset: parts[0]!.header.baseOffset,
-    nextOffset: nextOffset(parts.at(-1)!.header),
+    nextOffset: nextOffsetOf(parts.at(-1)!.header),
     count: parts.reduce((sum, { header }) => sum + header.recordCount, 0),
     sourceBytes: parts.reduce((sum, { batch }) => sum + batch.length, 0),
   };

@@ -3,7 +3,7 @@
 
 import { LATEST_TIMESTAMP, EARLIEST_TIMESTAMP } from '../formats/kafka/02-list-offsets.ts';
 import { KafkaError } from '../formats/kafka/codes.ts';
-import { readBatchHeader, splitBatches } from '../formats/batch.ts';
+import { nextOffsetOf, readBatchHeader, splitBatches } from '../formats/batch.ts';
 import { unreachable } from './connection.ts';
 import { refusalOf } from './outcomes.ts';
 import { advance, distance, type Progress } from './progress.ts';
@@ -76,7 +76,7 @@ function search(records: Buffer, progress: Progress, before: Found): Found {
     if (header.producerId !== progress.producerId || header.producerEpoch !== progress.producerEpoch) continue;
     const next = advance(header.baseSequence, header.lastOffsetDelta + 1);
     const count = distance(progress.sequence, next);
-    if (count > found.count) found = { count, upstreamNext: header.baseOffset + header.lastOffsetDelta + 1 };
+    if (count > found.count) found = { count, upstreamNext: nextOffsetOf(header) };
   }
   return found;
 }
@@ -86,5 +86,5 @@ function endOf({ records }: Fetched): number {
   const last = splitBatches(records).at(-1);
   if (last === undefined) return -1;
   const header = readBatchHeader(last);
-  return header.baseOffset + header.lastOffsetDelta + 1;
+  return nextOffsetOf(header);
 }

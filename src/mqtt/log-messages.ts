@@ -11,7 +11,7 @@
 
 import type { Clock } from '../clock.ts';
 import { isHeadwaterError, messageOf } from '../errors.ts';
-import { decodeRecords, readBatchHeader, type LogRecord } from '../formats/batch.ts';
+import { decodeRecords, nextOffsetOf, readBatchHeader, type LogRecord } from '../formats/batch.ts';
 import type { Log, Partition } from '../log/log.ts';
 import type { Change, Tables } from '../store/store.ts';
 import type { Trace } from '../trace.ts';
@@ -180,9 +180,8 @@ function openReader(
     const messages: Message[] = [];
     let end = next;
     for (const batch of await partition.readStable(next, READ_BYTES)) {
-      const { baseOffset, lastOffsetDelta } = readBatchHeader(batch);
       for (const record of recordsOf(batch)) if (record.offset >= next) addMessage(record, messages);
-      end = baseOffset + lastOffsetDelta + 1;
+      end = nextOffsetOf(readBatchHeader(batch));
     }
     if (messages.length > 0) await routed(messages, end);
     counts.routed += messages.length;

@@ -18,7 +18,7 @@
 // markers among them, and a list of what was aborted: it leaves that out by itself. Its answer waits for the end of
 // transactions as for records.
 
-import { readBatchHeader } from '../../formats/batch.ts';
+import { nextOffsetOf, readBatchHeader } from '../../formats/batch.ts';
 import { KafkaError } from '../../formats/kafka/codes.ts';
 import { fetch } from '../../formats/kafka/01-fetch.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
@@ -175,8 +175,7 @@ class ReadingPass {
 function abortedIn(partition: Partition, offset: number, records: readonly Buffer[]) {
   const last = records.at(-1);
   if (last === undefined) return [];
-  const { baseOffset, lastOffsetDelta } = readBatchHeader(last);
-  const aborted = partition.abortedBetween(offset, baseOffset + lastOffsetDelta + 1);
+  const aborted = partition.abortedBetween(offset, nextOffsetOf(readBatchHeader(last)));
   return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
 }
 

@@ -6,6 +6,12 @@
 import assert from 'node:assert';
 import { HeadwaterError } from '../errors.ts';
 
+/** Gives memory for `bytes` bytes of what is read. Who lends it says for how long. */
+export type Allocate = (bytes: number) => Buffer;
+
+/** Memory of its own for each, as long as somebody holds it. */
+export const allocateAlone: Allocate = (bytes) => Buffer.allocUnsafeSlow(bytes);
+
 const TWO_32 = 0x1_0000_0000;
 
 function truncated(wanted: number, left: number): HeadwaterError {

@@ -10,6 +10,7 @@
 import type { Socket } from 'node:net';
 import { HeadwaterError, messageOf } from '../errors.ts';
 import { FrameSplitter } from '../formats/kafka/framing.ts';
+import type { Loan } from './answer-memory.ts';
 import { answerTo, readRequest, type Request } from './dispatch.ts';
 import { HANG_UP, NO_ANSWER, type Door, type Endpoint } from './handler.ts';
 import { plainAddress } from './listener.ts';
@@ -20,6 +21,8 @@ const CLAIM_BYTES_MIN = 16 * 1024;
 const UNREAD_BYTES_MAX = 256 * 1024;
 
 export interface Connection {
+  /** Takes what the socket has read, which is lent: true when more may be read. */
+  take(bytes: Buffer): boolean;
   /** Looks whether the connection shall end: it idles, a request arrives too slowly, or answers are not read. */
   sweep(nowMs: number): void;
   /** No more requests; resolves when those that were begun are answered. */
@@ -29,11 +32,12 @@ export interface Connection {
 
 interface Slot {
   request: Request;
+  memory: Loan;
   /** Undefined while it runs. */
   answer: Buffer[] | undefined;
 }
 
-/** Serves `socket` until either side ends it; `onEnd` is called once then. */
+/** Serves `socket`, whose reads go to `take`, until either side ends it; `onEnd` is called once then. */
 export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, onEnd: () => void): Connection {
   const { limits, requestBytes, responseBytes, counters, clock, trace } = door;
   const remote = `${socket.remoteAddress}:${socket.remotePort}`;
@@ -55,22 +59,22 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   let unreadSince: { ms: number; bytesWritten: number } | undefined;
 
   socket.setNoDelay(true);
-  socket.on('data', onData);
   socket.on('drain', proceed);
   socket.on('error', (error) => trace.debug('connection failed', { remote, reason: error.message }));
   socket.on('close', onClose);
 
-  function onData(chunk: Buffer): void {
+  function take(bytes: Buffer): boolean {
     lastReadMs = clock.monotonicMs();
     try {
-      for (const frame of splitter.push(chunk)) accept(frame);
+      for (const frame of splitter.push(bytes)) accept(frame);
     } catch (error) {
       refuse(error);
-      return;
+      return false;
     }
     frameStartMs = splitter.isBetweenFrames ? undefined : (frameStartMs ?? lastReadMs);
     claimRest();
     proceed();
+    return !socket.isPaused();
   }
 
   function accept(frame: Buffer): void {
@@ -151,12 +155,13 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   function begin(request: Request): void {
     const { name } = request.handler.api;
     counters.requests.set(name, (counters.requests.get(name) ?? 0) + 1);
-    const slot: Slot = { request, answer: undefined };
+    const memory = door.answerMemory.lend();
+    const slot: Slot = { request, memory, answer: undefined };
     slots.push(slot);
     const { apiVersion: version, clientId } = request.header;
     const from = { clientId: clientId ?? '', clientHost, wasHeldBack };
     wasHeldBack = false;
-    const call = { door, version, endpoint, ...from, signal: ended.signal };
+    const call = { door, version, endpoint, ...from, memory, signal: ended.signal };
     answerTo(request, call).then(
       (answer) => {
         if (answer === HANG_UP) socket.destroy();
@@ -180,19 +185,25 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     for (let slot = slots[0]; slot?.answer !== undefined; slot = slots[0]) {
       slots.shift();
       requestBytes.release(slot.request.frameBytes);
-      send(slot.answer);
+      send(slot.answer, slot.memory);
     }
     socket.uncork();
   }
 
-  function send(pieces: Buffer[]): void {
-    if (pieces.length === 0 || socket.destroyed) return;
+  function send(pieces: Buffer[], memory: Loan): void {
+    if (pieces.length === 0 || socket.destroyed) {
+      memory.giveBack();
+      return;
+    }
     const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
     responseBytes.take(bytes);
     const last = pieces.pop()!;
     for (const piece of pieces) socket.write(piece);
     // Called back with an error, too, when the socket ends before the client has read.
-    socket.write(last, () => responseBytes.release(bytes));
+    socket.write(last, () => {
+      memory.giveBack();
+      responseBytes.release(bytes);
+    });
   }
 
   /** What a client sent is of no use: one line, and the connection ends. Anything else must not happen. */
@@ -239,6 +250,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   }
 
   return {
+    take,
     sweep,
     finish() {
       isFinishing = true;

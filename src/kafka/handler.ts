@@ -8,6 +8,7 @@ import type { Groups } from '../groups/groups.ts';
 import type { Log, Topic } from '../log/log.ts';
 import type { Trace } from '../trace.ts';
 import type { Transactions } from '../transactions/transactions.ts';
+import type { AnswerMemory, Loan } from './answer-memory.ts';
 import type { Budget } from './budget.ts';
 
 /** Leader epoch of every partition: there is one node, and it never truncates what it has shown. */
@@ -59,6 +60,7 @@ export interface Door {
   readonly counters: Counters;
   readonly requestBytes: Budget;
   readonly responseBytes: Budget;
+  readonly answerMemory: AnswerMemory;
   /** What is advertised, in order of keys. */
   readonly served: readonly { apiKey: number; minVersion: number; maxVersion: number }[];
 }
@@ -80,6 +82,8 @@ export interface Call {
   readonly clientHost: string;
   /** It had to wait until the log had room. */
   readonly wasHeldBack: boolean;
+  /** For what the answer holds of the log: the answer's own until it is written. */
+  readonly memory: Loan;
   /** Aborts when the connection ends or the door closes: then an answer is of no use, or shall come at once. */
   readonly signal: AbortSignal;
 }

@@ -7,9 +7,11 @@ import { KAFKA_DEFAULTS, type KafkaNames } from '../config-kafka.ts';
 import type { Groups } from '../groups/groups.ts';
 import type { Log } from '../log/log.ts';
 import { counter, gauge, type Metric } from '../metrics.ts';
+import { createSharedReads } from '../shared-reads.ts';
 import type { Trace } from '../trace.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import { createAdmission } from './admission.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import { createBudget } from './budget.ts';
 import { serveConnection, type Connection } from './connection.ts';
 import { servedApis } from './dispatch.ts';
@@ -73,6 +75,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   const door = openDoor(needs);
   const connections = new Set<Connection>();
   const admission = createAdmission(door.limits);
+  const reads = createSharedReads();
   const listeners: Listener[] = [];
   try {
     for (const each of [needs, ...(needs.listeners ?? [])]) listeners.push(await openListener(each, accept));
@@ -83,6 +86,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   const sweeping = needs.clock.every(SWEEP_MS, () => {
     const nowMs = needs.clock.monotonicMs();
     for (const connection of connections) connection.sweep(nowMs);
+    door.answerMemory.trim();
   });
 
   function accept(socket: Socket, endpoint: Endpoint): void {
@@ -94,7 +98,8 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
       door.trace.limited('refused a connection', { remote, reason });
       return;
     }
-    const connection = serveConnection(socket, door, endpoint, () => {
+    const shared = reads.adopt(socket, (bytes) => connection.take(bytes));
+    const connection = serveConnection(shared, door, endpoint, () => {
       admission.leave(remote);
       connections.delete(connection);
       door.counters.connections = connections.size;
@@ -139,6 +144,7 @@ function openDoor({ log, groups, transactions, clock, trace, limits, ...needs }:
     counters: emptyCounters(),
     requestBytes: createBudget(all.requestBytesInFlightMax),
     responseBytes: createBudget(all.responseBytesInFlightMax),
+    answerMemory: new AnswerMemory(),
     served: servedApis(),
   };
 }

@@ -2,7 +2,7 @@
 // the machine itself, one for the network behind a port forwarding, each with the address that is right from there.
 //
 // What a listener with TLS or a login would change is here and in one more place: TLS makes another kind of server, whose
-// sockets are used as these are; a login is a state of the connection, in which dispatch.ts answers ApiVersions,
+// sockets give what they read as events; a login is a state of the connection, in which dispatch.ts answers ApiVersions,
 // SaslHandshake and SaslAuthenticate only.
 
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
@@ -25,12 +25,12 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** On return clients can connect. `accept` gets each socket with what its client is told. Throws what listening throws. */
+/** On return clients can connect. `accept` gets each socket, paused, with what its client is told. Throws what listening throws. */
 export async function openListener(
   { listen, advertise }: ListenerSettings,
   accept: (socket: Socket, endpoint: Endpoint) => void,
 ): Promise<Listener> {
-  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+  const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true };
   const server = createServer(options, (socket) => {
     accept(socket, advertise ?? { host: plainAddress(socket.localAddress ?? address), port });
   });

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { HeadwaterError } from '../errors.ts';
 import { checkStoredBatch, readBatchHeader, type BatchHeader } from '../formats/batch.ts';
+import type { Allocate } from '../formats/bytes.ts';
 import type { Marker } from '../formats/marker.ts';
 import type { Metric } from '../metrics.ts';
 import type { Store } from '../store/store.ts';
@@ -136,12 +137,13 @@ export interface Partition {
 
   /**
    * Whole batches from the one that holds `offset` on, up to about `bytesMax` but at least one if there is one; none
-   * at the high watermark. The buffers are shared: never change them. Throws OFFSET_OUT_OF_RANGE.
+   * at the high watermark. The buffers are shared: never change them; some may lie in memory that `allocate` has given,
+   * and are as they were as long as that is the caller's. Throws OFFSET_OUT_OF_RANGE.
    */
-  read(offset: number, bytesMax: number): Promise<Buffer[]>;
+  read(offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]>;
 
   /** As `read`, up to the last stable offset. What is there may have been aborted, see `isData`. */
-  readStable(offset: number, bytesMax: number): Promise<Buffer[]>;
+  readStable(offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]>;
 
   /**
    * False for a stable batch that is none of the records that count: it was aborted, or is the marker of a transaction.

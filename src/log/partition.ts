@@ -15,6 +15,7 @@ import {
   unsureBootOf,
   type BatchHeader,
 } from '../formats/batch.ts';
+import type { Allocate } from '../formats/bytes.ts';
 import { COORDINATOR_EPOCH, type Marker } from '../formats/marker.ts';
 import type { BatchWrite, LocatedRange, Range, Store } from '../store/store.ts';
 import type { Times } from '../times/times.ts';
@@ -208,12 +209,12 @@ export class LogPartition implements Partition {
     this.#tellListeners();
   }
 
-  read(offset: number, bytesMax: number): Promise<Buffer[]> {
-    return this.#readUpTo(this.highWatermark, offset, bytesMax);
+  read(offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]> {
+    return this.#readUpTo(this.highWatermark, offset, bytesMax, allocate);
   }
 
-  async readStable(offset: number, bytesMax: number): Promise<Buffer[]> {
-    const batches = await this.#readUpTo(this.lastStableOffset, offset, bytesMax);
+  async readStable(offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]> {
+    const batches = await this.#readUpTo(this.lastStableOffset, offset, bytesMax, allocate);
     // What was aborted below the log start may be forgotten by now, and could not be told from what counts.
     this.#checkReadable(offset);
     return batches;
@@ -229,13 +230,13 @@ export class LogPartition implements Partition {
     return this.stability.abortedBetween(from, to);
   }
 
-  async #readUpTo(end: number, offset: number, bytesMax: number): Promise<Buffer[]> {
+  async #readUpTo(end: number, offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]> {
     this.#checkReadable(offset);
     if (offset >= end) return [];
     const { tail, store, read } = this.#needs;
-    let batches = tail.read(this.number, offset, bytesMax);
+    let batches = tail.read(this.number, offset, bytesMax, allocate);
     if (batches === undefined) {
-      const stored = await store.read(this.number, offset, bytesMax).catch((error: unknown) => {
+      const stored = await store.read(this.number, offset, bytesMax, allocate).catch((error: unknown) => {
         // Retention may have removed the segment while it was opened.
         this.#checkReadable(offset);
         throw error;

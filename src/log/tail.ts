@@ -2,6 +2,8 @@
 // They are copied into one ring, the oldest is overwritten whichever partition it is of. Kept as they came, batches of a few
 // hundred bytes would each hold on to the larger block of memory that they were cut from.
 
+import { allocateAlone } from '../formats/bytes.ts';
+
 const RING_BYTES = 2 * 1024 * 1024;
 const DROPPED_MAX = 1024;
 
@@ -43,7 +45,7 @@ export class Tail {
   }
 
   /** Batches from the one that holds `offset`, the caller's own copies; undefined when it is not in memory any longer. */
-  read(partition: number, offset: number, bytesMax: number): Buffer[] | undefined {
+  read(partition: number, offset: number, bytesMax: number, allocate = allocateAlone): Buffer[] | undefined {
     const batches = this.#partitions.get(partition);
     const first = batches?.[0];
     if (batches === undefined || first === undefined || offset < first.firstOffset) return undefined;
@@ -55,7 +57,7 @@ export class Tail {
       if (to > from && bytes + length > bytesMax) break;
       bytes += length;
     }
-    return this.#copies(batches.slice(from, to), bytes);
+    return this.#copies(batches.slice(from, to), allocate(bytes));
   }
 
   forget(partition: number): void {
@@ -63,8 +65,7 @@ export class Tail {
     this.#partitions.delete(partition);
   }
 
-  #copies(batches: Kept[], bytes: number): Buffer[] {
-    const copy = Buffer.allocUnsafeSlow(bytes);
+  #copies(batches: Kept[], copy: Buffer): Buffer[] {
     let at = 0;
     return batches.map(({ start, length }) => {
       const place = start % this.#ringBytes;

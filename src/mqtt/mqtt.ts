@@ -15,6 +15,7 @@ import type { Intake } from '../intake/intake.ts';
 import type { Metric } from '../metrics.ts';
 import { createUserCheck, type User } from '../secret-check.ts';
 import type { Tables } from '../store/store.ts';
+import { createSharedReads } from '../shared-reads.ts';
 import type { Trace } from '../trace.ts';
 import type { Acks } from './acks.ts';
 import { FOR_GOOD, FOR_SUBACK, openConnection, type Begun, type Connection, type Door } from './connection.ts';
@@ -31,7 +32,6 @@ import { openRetained } from './retained.ts';
 import { createRouter } from './routing.ts';
 import { createRowWriter } from './rows.ts';
 import { openSessions } from './sessions.ts';
-import { createSharedReads } from './shared-reads.ts';
 import { createTopicCache } from './topic-cache.ts';
 import { createWills } from './wills.ts';
 

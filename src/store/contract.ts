@@ -1,5 +1,6 @@
 // What the store takes and gives, in types: batches and small rows, what it must be told about them, and the store itself.
 
+import type { Allocate } from '../formats/bytes.ts';
 import type { Clock } from '../clock.ts';
 import type { Trace } from '../trace.ts';
 import type { LocatedRange, SealedRow } from './catalogue.ts';
@@ -61,9 +62,10 @@ export interface Store {
   write(batches: BatchWrite[], marks: Change[]): Promise<void>;
   /**
    * Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. What is
-   * damaged becomes a gap, and is not among them. Throws STORE_CORRUPT, STORE_UNAVAILABLE.
+   * damaged becomes a gap, and is not among them. They may lie in memory that `allocate` has given: as long as that is
+   * the caller's they are as they were. Throws STORE_CORRUPT, STORE_UNAVAILABLE.
    */
-  read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]>;
+  read(partition: number, offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]>;
   /** The segment's part of a partition that holds `offset`, or else the next one; undefined behind the end. */
   rangeAt(partition: number, offset: number): Promise<LocatedRange | undefined>;
   /** What the store holds of all partitions: first what is not sealed, then the sealed ranges of a partition in order. */

@@ -2,6 +2,7 @@
 // the one before has ended, or where a known gap has. What fails is mended, or noted as a gap, and reads go on behind it.
 
 import { isHeadwaterError, messageOf } from '../errors.ts';
+import type { Allocate } from '../formats/bytes.ts';
 import type { Catalogue, LocatedRange } from './catalogue.ts';
 import type { Gaps } from './gaps.ts';
 import type { Mending } from './mending.ts';
@@ -34,13 +35,13 @@ export class Reading {
   }
 
   /** Batches from the one that holds `offset` (or the next one there is), up to about `bytesMax`, at least one. */
-  async batches(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
+  async batches(partition: number, offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]> {
     for (let mended = 0; ;) {
       const open = this.#needs.openHolding(partition, offset);
       const firstInMemory = open?.ranges.get(partition)?.firstOffset ?? Infinity;
       // At once: what is in memory may be sealed with the next turn.
       if (offset >= firstInMemory) return this.#open(partition, offset, bytesMax);
-      const found = await this.#sealedFrom(partition, offset, firstInMemory, bytesMax);
+      const found = await this.#sealedFrom(partition, offset, firstInMemory, bytesMax, allocate);
       if (found === 'mended') mended += 1;
       else if (found !== 'none') return found;
       // What was in memory may lie in the catalogue by this time: the next in memory is not the next there is.
@@ -55,10 +56,11 @@ export class Reading {
     offset: number,
     end: number,
     bytesMax: number,
+    allocate?: Allocate,
   ): Promise<Buffer[] | 'none' | 'mended'> {
     for await (const range of this.#needs.catalogue.rangesOf(partition, offset)) {
       if (range.firstOffset >= end) return 'none';
-      const batches = await this.#sealed(range, offset, bytesMax);
+      const batches = await this.#sealed(range, offset, bytesMax, allocate);
       if (batches === undefined) return 'mended';
       if (batches.length > 0) return batches;
     }
@@ -91,12 +93,17 @@ export class Reading {
   }
 
   /** Undefined when the segment was mended: what it holds is another now. */
-  async #sealed(range: LocatedRange, offset: number, bytesMax: number): Promise<Buffer[] | undefined> {
+  async #sealed(
+    range: LocatedRange,
+    offset: number,
+    bytesMax: number,
+    allocate?: Allocate,
+  ): Promise<Buffer[] | undefined> {
     const { mending, readers } = this.#needs;
     const { partition, segment } = range;
     await mending.settled(segment);
     try {
-      const batches = await readers.use(segment, (each) => each.read(partition, offset, bytesMax));
+      const batches = await readers.use(segment, (each) => each.read(partition, offset, bytesMax, allocate));
       const fault = this.#faultIn(batches, Math.max(offset, range.firstOffset), range);
       if (fault === undefined) return batches;
       await mending.mend(segment, fault, true);

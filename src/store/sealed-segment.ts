@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HeadwaterError } from '../errors.ts';
-import { corrupt } from '../formats/bytes.ts';
+import { corrupt, type Allocate } from '../formats/bytes.ts';
 import { Merge, type Table } from './files/merge.ts';
 import { readTableIndex } from './files/table-file.ts';
 import { dataFilesIn, faultIn, type Depth } from './inspection.ts';
@@ -14,6 +14,8 @@ import { batchKey, COMMIT_KEY, decodeMarkKey, MARKS_END, MARKS_START } from './k
 /** First key after the one of the commit. */
 const AFTER_COMMIT = Buffer.concat([COMMIT_KEY, Buffer.of(0)]);
 const RUN_BYTES_MAX = 256 * 1024;
+/** Where the reader lends the memory: fewer reads, each of which waits for a thread. */
+const LENT_RUN_BYTES_MAX = 1000 * 1024;
 
 export class SealedSegment {
   readonly id: number;
@@ -46,10 +48,10 @@ export class SealedSegment {
   }
 
   /** Batches of one partition in order, from the one that holds `offset`, up to about `bytesMax`, at least one. */
-  async read(partition: number, offset: number, bytesMax: number): Promise<Buffer[]> {
+  async read(partition: number, offset: number, bytesMax: number, allocate?: Allocate): Promise<Buffer[]> {
     const batches: Buffer[] = [];
     let bytes = 0;
-    const merge = this.#merge(batchKey(partition, offset), batchKey(partition + 1, 0), bytesMax);
+    const merge = this.#merge(batchKey(partition, offset), batchKey(partition + 1, 0), bytesMax, allocate);
     while (bytes < bytesMax || batches.length === 0) {
       const entry = merge.next() ?? (await merge.load());
       if (entry === undefined) break;
@@ -81,7 +83,8 @@ export class SealedSegment {
     for (const { file } of this.#tables) await file.close();
   }
 
-  #merge(from: Buffer, to: Buffer, bytesHint: number): Merge {
-    return new Merge(this.#tables, from, to, Math.min(RUN_BYTES_MAX, bytesHint));
+  #merge(from: Buffer, to: Buffer, bytesHint: number, allocate?: Allocate): Merge {
+    const runBytesMax = allocate === undefined ? RUN_BYTES_MAX : LENT_RUN_BYTES_MAX;
+    return new Merge(this.#tables, from, to, Math.min(runBytesMax, bytesHint), allocate);
   }
 }

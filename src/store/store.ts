@@ -423,9 +423,9 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     tables,
     recover,
     write,
-    async read(partition, offset, bytesMax) {
+    async read(partition, offset, bytesMax, allocate) {
       try {
-        return await reading.batches(partition, offset, bytesMax);
+        return await reading.batches(partition, offset, bytesMax, allocate);
       } catch (error) {
         throw unreadable(`partition ${partition} from offset ${offset} on`, error);
       }

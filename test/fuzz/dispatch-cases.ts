@@ -8,6 +8,7 @@ import { KAFKA_DEFAULTS } from '../../src/config-kafka.ts';
 import { decodeResponse, isFlexible } from '../../src/formats/kafka/envelope.ts';
 import { includes, type Api } from '../../src/formats/kafka/schema.ts';
 import { openGroups } from '../../src/groups/groups.ts';
+import { AnswerMemory } from '../../src/kafka/answer-memory.ts';
 import { createBudget } from '../../src/kafka/budget.ts';
 import { answerTo, readRequest, servedApis } from '../../src/kafka/dispatch.ts';
 import type { Door } from '../../src/kafka/handler.ts';
@@ -63,6 +64,7 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
     },
     requestBytes: createBudget(1 << 24),
     responseBytes: createBudget(1 << 24),
+    answerMemory: new AnswerMemory(),
     served: servedApis(),
   };
   const pool = openPool(topicIds);
@@ -93,6 +95,7 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
       const { header, handler } = request;
       const version = header.apiVersion;
       const endpoint = { host: 'h', port: 1 };
+      const memory = door.answerMemory.lend();
       const answer = await answerTo(request, {
         door,
         version,
@@ -100,11 +103,13 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
         clientId: 'f',
         clientHost: '/h',
         wasHeldBack: false,
+        memory,
         signal,
       });
       const { name } = handler.api;
       dispatched.answered.set(name, (dispatched.answered.get(name) ?? 0) + 1);
       if (Array.isArray(answer)) check(handler.api, version, Buffer.concat(answer), pool);
+      memory.giveBack();
     } catch (error) {
       const isRefusal = isHeadwaterError(error, 'FORMAT_CORRUPT') || isHeadwaterError(error, 'FORMAT_TRUNCATED');
       if (!isRefusal) throw new Error(`${told(error)}: ${frame.toString('hex').slice(0, 2000)}`, { cause: error });

@@ -143,6 +143,7 @@ test('the first record at or after a time is found in any segment', async () => 
   const partition = partitionOf('t');
   for (let next = 0; next < 30; next += 1)
     await partition.append(batchOf(next, 1, { bytes: 30_000, timestampMs: 10_000 + next * 100 }));
+  await opened.store.whenSealed();
   expect(opened.store.sealed().length).toBeGreaterThan(1);
   expect(await partition.offsetAtTime(0)).toEqual({ offset: 0, timestampMs: 10_000 });
   expect(await partition.offsetAtTime(10_995)).toEqual({ offset: 10, timestampMs: 11_000 });

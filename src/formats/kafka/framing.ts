@@ -40,7 +40,7 @@ export class FrameSplitter {
   }
 
   /**
-   * The frames that are whole with `chunk`, without their sizes; views of the chunk where it holds all of one. Throws
+   * The frames that are whole with `chunk`, without their sizes; copies, the chunk is the caller's own again. Throws
    * FORMAT_CORRUPT for a size that is negative or beyond the limit: then the stream is of no more use.
    */
   push(chunk: Buffer): Buffer[] {
@@ -75,7 +75,7 @@ export class FrameSplitter {
   private finishFrame(chunk: Buffer, at: number, end: number, frameBytes: number): Buffer {
     let frame: Buffer;
     if (this.gatheredBytes === 0) {
-      frame = chunk.subarray(at, end);
+      frame = Buffer.from(chunk.subarray(at, end));
     } else {
       this.gather(chunk, at, end, frameBytes);
       frame = this.frame.subarray(0, frameBytes);

@@ -23,6 +23,7 @@ import { KafkaError } from '../../formats/kafka/codes.ts';
 import { fetch } from '../../formats/kafka/01-fetch.ts';
 import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
 import type { Partition, Topic } from '../../log/log.ts';
+import type { Loan } from '../answer-memory.ts';
 import { outcomeOf } from '../codes.ts';
 import { defineHandler, LEADER_EPOCH, topicMeant, type Call } from '../handler.ts';
 
@@ -50,7 +51,7 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
   for (;;) {
     const topics = meant(request, call);
     const growth = new Growth(topics, request.isolationLevel === READ_COMMITTED);
-    const pass = new ReadingPass(request, allowance(request, call), call.version);
+    const pass = new ReadingPass(request, allowance(request, call), call);
     const responses = await pass.run(topics);
     const leftMs = deadlineMs - clock.monotonicMs();
     if (pass.bytes >= bytesMin || pass.hasErrors || growth.isNothing || leftMs <= 0 || call.signal.aborted) {
@@ -58,6 +59,8 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
       counters.fetched.bytes += pass.bytes;
       return { responses };
     }
+    // What was read is read again.
+    call.memory.giveBack();
     await growth.wait(bytesMin - pass.bytes, leftMs, call);
   }
 }
@@ -80,7 +83,15 @@ function allowance(request: Request, { door }: Call): number {
   return Math.max(0, Math.min(request.maxBytes, door.limits.fetchBytesMax, door.responseBytes.leftBytes));
 }
 
-/** Reads the partitions of a request in their order, until the answer has what it may have. */
+/** One partition of a request. */
+interface Wanted {
+  topic: Topic | undefined;
+  wanted: PartitionRequest;
+  /** What its answer may have. */
+  bytesMax: number;
+}
+
+/** Reads the partitions of a request, several at a time, and fills the answer in their order until it has what it may have. */
 class ReadingPass {
   records = 0;
   bytes = 0;
@@ -88,49 +99,73 @@ class ReadingPass {
   private readonly request: Request;
   private readonly bytesMax: number;
   private readonly version: number;
+  private readonly memory: Loan;
 
-  constructor(request: Request, bytesMax: number, version: number) {
+  constructor(request: Request, bytesMax: number, { version, memory }: Call) {
     this.request = request;
     this.bytesMax = bytesMax;
     this.version = version;
+    this.memory = memory;
   }
 
   async run(topics: readonly Meant[]): Promise<TopicResponse[]> {
-    const responses: TopicResponse[] = [];
-    for (const { wanted, topic } of topics) {
-      const partitions: PartitionResponse[] = [];
-      for (const each of wanted.partitions) partitions.push(await this.readPartition(topic, each));
-      responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions });
+    const all = topics.flatMap(({ wanted: { partitions }, topic }) => partitions.map((wanted) => ({ topic, wanted })));
+    const answers: PartitionResponse[] = [];
+    while (answers.length < all.length) {
+      const round = this.roundOf(all, answers.length);
+      const read = await Promise.all(round.map((each) => this.readPartition(each)));
+      for (const [index, each] of round.entries()) answers.push(this.answerOf(each, read[index]!));
     }
-    return responses;
+    let next = 0;
+    return topics.map(({ wanted: { topic, topicId, partitions } }) => {
+      next += partitions.length;
+      return { topic, topicId, partitions: answers.slice(next - partitions.length, next) };
+    });
   }
 
-  private async readPartition(topic: Topic | undefined, wanted: PartitionRequest): Promise<PartitionResponse> {
-    if (topic === undefined && this.version >= BY_ID_FROM) {
-      return this.failed(wanted, KafkaError.UNKNOWN_TOPIC_ID, undefined);
+  /** What may be read at once: together no more than the answer has left, and one at least. */
+  private roundOf(all: readonly Omit<Wanted, 'bytesMax'>[], from: number): Wanted[] {
+    const round: Wanted[] = [];
+    let leftBytes = this.bytesMax - this.bytes;
+    for (const each of all.slice(from)) {
+      const { topic, wanted } = each;
+      const partition = topic?.partitions[wanted.partition];
+      const isAtEnd = partition === undefined || wanted.fetchOffset >= partition.highWatermark;
+      const bytesMax = Math.max(0, Math.min(wanted.partitionMaxBytes, this.bytesMax - this.bytes));
+      if (round.length > 0 && !isAtEnd && bytesMax > leftBytes) break;
+      round.push({ ...each, bytesMax });
+      if (!isAtEnd) leftBytes -= bytesMax;
     }
+    return round;
+  }
+
+  private async readPartition({ topic, wanted, bytesMax }: Wanted): Promise<Buffer[] | number> {
+    if (topic === undefined && this.version >= BY_ID_FROM) return KafkaError.UNKNOWN_TOPIC_ID;
     const partition = topic?.partitions[wanted.partition];
-    if (partition === undefined) return this.failed(wanted, KafkaError.UNKNOWN_TOPIC_OR_PARTITION, undefined);
-    if (wanted.currentLeaderEpoch > LEADER_EPOCH) {
-      return this.failed(wanted, KafkaError.UNKNOWN_LEADER_EPOCH, partition);
-    }
+    if (partition === undefined) return KafkaError.UNKNOWN_TOPIC_OR_PARTITION;
+    const { fetchOffset, currentLeaderEpoch } = wanted;
+    if (currentLeaderEpoch > LEADER_EPOCH) return KafkaError.UNKNOWN_LEADER_EPOCH;
+    const isInRange = fetchOffset >= partition.logStart && fetchOffset <= partition.highWatermark;
+    if (isInRange && bytesMax === 0 && this.bytes > 0) return [];
+    const { allocate } = this.memory;
     try {
-      return this.found(wanted, partition, await this.readBatches(partition, wanted));
+      return await (this.isCommittedOnly
+        ? partition.readStable(fetchOffset, bytesMax, allocate)
+        : partition.read(fetchOffset, bytesMax, allocate));
     } catch (error) {
-      return this.failed(wanted, outcomeOf(error).errorCode, partition);
+      return outcomeOf(error).errorCode;
     }
+  }
+
+  private answerOf({ topic, wanted, bytesMax }: Wanted, read: Buffer[] | number): PartitionResponse {
+    const partition = topic?.partitions[wanted.partition];
+    if (partition === undefined || typeof read === 'number') return this.failed(wanted, read as number, partition);
+    return this.found(wanted, partition, this.given(read, bytesMax));
   }
 
   /** The first batch of the answer is given whatever its size, or a client with small limits would never get past it. */
-  private async readBatches(partition: Partition, wanted: PartitionRequest): Promise<Buffer[]> {
-    const bytesMax = Math.min(wanted.partitionMaxBytes, this.bytesMax - this.bytes);
+  private given(batches: Buffer[], bytesMax: number): Buffer[] {
     const isFirst = this.bytes === 0;
-    const isInRange = wanted.fetchOffset >= partition.logStart && wanted.fetchOffset <= partition.highWatermark;
-    if (isInRange && bytesMax <= 0 && !isFirst) return [];
-    const { fetchOffset } = wanted;
-    const batches = this.isCommittedOnly
-      ? await partition.readStable(fetchOffset, Math.max(bytesMax, 0))
-      : await partition.read(fetchOffset, Math.max(bytesMax, 0));
     const given: Buffer[] = [];
     let bytes = 0;
     for (const batch of batches) {

@@ -11,7 +11,7 @@
 // with keys and values behind their lengths as varints.
 
 import type { FileHandle } from 'node:fs/promises';
-import { ByteReader, corrupt } from '../../formats/bytes.ts';
+import { allocateAlone, ByteReader, corrupt } from '../../formats/bytes.ts';
 import { crc32c } from '../../formats/checksum.ts';
 
 const BLOCK_BYTES = 32 * 1024;
@@ -162,8 +162,13 @@ export function unmask(masked: number): number {
 }
 
 /** Up to `length` bytes; undefined where the card can't read them. */
-export async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer | undefined> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+export async function readAt(
+  file: FileHandle,
+  position: number,
+  length: number,
+  allocate = allocateAlone,
+): Promise<Buffer | undefined> {
+  const bytes = allocate(length);
   try {
     const { bytesRead } = await file.read(bytes, 0, length, position);
     return bytes.subarray(0, bytesRead);

@@ -1,7 +1,8 @@
 // The entries of several tables as one sequence in order of keys, each key once, with its latest value. A table is only
-// read when what it may hold is next; several blocks a read.
+// read when what it may hold is next: the one block that tells by itself, which is remembered, and then several blocks a read.
 
 import type { FileHandle } from 'node:fs/promises';
+import type { Allocate } from '../../formats/bytes.ts';
 import type { Entry } from './log-file.ts';
 import { entriesOf, readBlocks, type BlockHandle } from './table-file.ts';
 
@@ -14,11 +15,13 @@ export interface Table {
 
 export class Merge {
   readonly #cursors: Cursor[];
+  readonly #allocate: Allocate | undefined;
   #last: Buffer | undefined;
 
-  /** Keys from `from` up to, not including, `to`; about `runBytes` are read at once. */
-  constructor(tables: readonly Table[], from: Buffer, to: Buffer, runBytes: number) {
+  /** Keys from `from` up to, not including, `to`; about `runBytes` are read at once, into what `allocate` gives. */
+  constructor(tables: readonly Table[], from: Buffer, to: Buffer, runBytes: number, allocate?: Allocate) {
     this.#cursors = tables.map((table) => new Cursor(table, from, to, runBytes)).filter((each) => !each.isDone);
+    this.#allocate = allocate;
   }
 
   /** The next entry, deletes among them; undefined when something has to be loaded first, or nothing is left. */
@@ -36,14 +39,15 @@ export class Merge {
 
   /** The next entry, with what must be read for it; undefined when nothing is left. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT. */
   async load(): Promise<Entry | undefined> {
-    for (let first; (first = this.#first()) !== undefined;) {
+    for (;;) {
       const entry = this.next();
       if (entry !== undefined) return entry;
-      first = this.#first();
-      if (first !== undefined) await first.load();
-      if (first?.isDone === true) this.#drop(first);
+      const first = this.#first();
+      if (first === undefined) return undefined;
+      const isAlone = this.#cursors.every((each) => each === first || each.isBehind(first));
+      await first.load(isAlone, this.#allocate);
+      if (first.isDone) this.#drop(first);
     }
-    return undefined;
   }
 
   /** The cursor that has the lowest key, or may have it when it is loaded. */
@@ -77,6 +81,7 @@ class Cursor {
   #block: number;
   #run: Buffer[] = [];
   #entries: Iterator<Entry> | undefined;
+  #wasLoaded = false;
 
   constructor(table: Table, from: Buffer, to: Buffer, runBytes: number) {
     this.#table = table;
@@ -85,7 +90,14 @@ class Cursor {
     this.#runBytes = runBytes;
     this.#bound = table.smallest.compare(from) > 0 ? table.smallest : from;
     this.#block = firstBlockUpTo(table.blocks, from);
-    this.isDone = this.#block === table.blocks.length || table.smallest.compare(to) >= 0;
+    const known = table.blocks[this.#block]?.first;
+    if (known !== undefined && known.from.compare(from) <= 0 && known.key.compare(from) >= 0) this.#bound = known.key;
+    this.isDone = this.#block === table.blocks.length || this.#bound.compare(to) >= 0;
+  }
+
+  /** All that comes from here is behind what comes from `other`, though neither is loaded. */
+  isBehind(other: Cursor): boolean {
+    return (this.entry?.key ?? this.#bound).compare(other.#bound) > 0;
   }
 
   isBefore(other: Cursor): boolean {
@@ -119,17 +131,22 @@ class Cursor {
     this.isDone = this.#block >= blocks.length || this.#bound.compare(this.#to) >= 0;
   }
 
-  async load(): Promise<void> {
+  /** Loads what comes next: a run of blocks when that is known to begin here (`isAlone`), else the one block that tells. */
+  async load(isAlone: boolean, allocate: Allocate | undefined): Promise<void> {
     const { blocks, file } = this.#table;
     const first = blocks[this.#block]!;
+    const isRun = isAlone || this.#wasLoaded || this.#bound !== this.#from;
     let end = this.#block + 1;
-    while (end < blocks.length && blocks[end]!.offset + blocks[end]!.size - first.offset <= this.#runBytes) {
+    while (isRun && end < blocks.length && blocks[end]!.offset + blocks[end]!.size - first.offset <= this.#runBytes) {
       if (blocks[end - 1]!.lastKey.compare(this.#to) >= 0) break;
       end += 1;
     }
-    this.#run = await readBlocks(file, blocks.slice(this.#block, end));
+    this.#run = await readBlocks(file, blocks.slice(this.#block, end), allocate);
     this.#block = end;
     this.step();
+    // As a copy: the key is a view of all that was read.
+    if (!isRun && this.entry !== undefined) first.first = { from: this.#from, key: Buffer.from(this.entry.key) };
+    this.#wasLoaded = true;
   }
 }
 

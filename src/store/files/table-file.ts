@@ -13,7 +13,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { isHeadwaterError } from '../../errors.ts';
-import { ByteReader, corrupt } from '../../formats/bytes.ts';
+import { ByteReader, corrupt, type Allocate } from '../../formats/bytes.ts';
 import { crc32c } from '../../formats/checksum.ts';
 import { readAt, unmask, userKey, type Entry } from './log-file.ts';
 
@@ -35,6 +35,8 @@ export interface BlockHandle {
   size: number;
   /** No key of the block is above it. */
   lastKey: Buffer;
+  /** Learned by a read: `key` is the first of the block at or above `from`. */
+  first?: { from: Buffer; key: Buffer };
 }
 
 /** The data blocks of a table. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT where footer or index are wrong. */
@@ -108,9 +110,13 @@ export async function readBlock(file: FileHandle, handle: { offset: number; size
 }
 
 /** Blocks that lie one behind the other, in one read: views of one buffer. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT. */
-export async function readBlocks(file: FileHandle, handles: { offset: number; size: number }[]): Promise<Buffer[]> {
+export async function readBlocks(
+  file: FileHandle,
+  handles: { offset: number; size: number }[],
+  allocate?: Allocate,
+): Promise<Buffer[]> {
   const start = handles[0]!.offset;
-  const bytes = await readUnchecked(file, start, handles.at(-1)!.offset + handles.at(-1)!.size - start);
+  const bytes = await readUnchecked(file, start, handles.at(-1)!.offset + handles.at(-1)!.size - start, allocate);
   return handles.map(({ offset, size }) => {
     const at = offset - start;
     const end = at + size;
@@ -122,9 +128,9 @@ export async function readBlocks(file: FileHandle, handles: { offset: number; si
 }
 
 /** The bytes of some blocks, with the last one's trailer. */
-async function readUnchecked(file: FileHandle, offset: number, size: number): Promise<Buffer> {
+async function readUnchecked(file: FileHandle, offset: number, size: number, allocate?: Allocate): Promise<Buffer> {
   if (size < 0 || size > RUN_BYTES_MAX) throw corrupt(`a block of ${size} bytes at ${offset}`);
-  const bytes = await readAt(file, offset, size + TRAILER_BYTES);
+  const bytes = await readAt(file, offset, size + TRAILER_BYTES, allocate);
   if (bytes?.length !== size + TRAILER_BYTES) throw corrupt(`the block at ${offset} can't be read`);
   return bytes;
 }

@@ -92,7 +92,7 @@ function startPython(make: Make, options: MemberOptions): ChildProcess {
   const { bootstrap, topic, group, sessionMs, instance, isIncremental } = options;
   if (!existsSync(PYTHON)) {
     throw new Error(
-      `no Kafka clients: python3 -m pip install --target ${PYTHON} confluent-kafka==2.11.1 aiokafka==0.12.0`,
+      `no Kafka clients: python3 -m pip install --target ${PYTHON} confluent-kafka==2.16.1 aiokafka==0.14.0`,
     );
   }
   const protocol = isIncremental === true ? 'consumer' : 'classic';

@@ -50,7 +50,7 @@ process.once('exit', () => {
 /** The words for what is missing for the writer over Kafka, or undefined. */
 export function missingForKafka(): string | undefined {
   if (existsSync(join(PYTHON_KAFKA, 'confluent_kafka'))) return undefined;
-  return `no Kafka client: python3 -m pip install --target ${PYTHON_KAFKA} confluent-kafka==2.11.1`;
+  return `no Kafka client: python3 -m pip install --target ${PYTHON_KAFKA} confluent-kafka==2.16.1`;
 }
 
 /** What the records of these writers say of themselves. Cut lines are none of theirs, see `countCut`. */

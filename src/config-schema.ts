@@ -150,7 +150,7 @@ const published = group({
   ),
 });
 
-const mqtt = section('MQTT 3.1.1 in. An acknowledgement means that the record is on the card.', {
+const mqtt = section('MQTT 3.1.1 in. What is acknowledged is on the card; of a topic that is `relaxed` it was taken.', {
   listen: byDefault(listen, '127.0.0.1:1883', 'Where MQTT clients connect; `off` opens no port.'),
   insecure: insecure('publish and subscribe', ' without `users`'),
   users: guarding(
@@ -293,7 +293,8 @@ const topic = group({
     'synced',
     'What an acknowledgement means. `synced`: the record is on the card, by a commit that waited for `interval`. ' +
       '`immediate`: the same, and the commit waits for nothing, at the price of the card. `relaxed`: it was taken; a ' +
-      'power cut within `commit.relaxed` loses it, and nobody reads it before.',
+      'power cut or a crash within `commit.relaxed` loses it. Nobody reads it before but MQTT subscribers, who get at ' +
+      'once what MQTT clients publish.',
     'synced',
   ),
   whenFull: optional(

@@ -53,6 +53,11 @@ export class FakePartition implements Partition {
   private readonly gate: () => Promise<void>;
   private nextOffset = 0;
 
+  /** Records that wait for their commit. */
+  get waiting(): number {
+    return this.nextOffset - this.highWatermark;
+  }
+
   constructor(topic: Topic, index: number, gate: () => Promise<void>) {
     this.topic = topic;
     this.index = index;

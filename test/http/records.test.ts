@@ -206,6 +206,18 @@ describe('appending', () => {
     expect(door.log.partition('readings', 0).highWatermark).toBe(before[0]! * 2 + 1);
   });
 
+  test('no answer before the commit', async () => {
+    const commit = door.log.hold();
+    let isAnswered = false;
+    const reply = post('/topics/readings/records', '{"value":"a"}').finally(() => (isAnswered = true));
+    await until('the record is appended', () => door.log.partition('readings').waiting > 0);
+    // Asked later and answered: a reply to the first would be here.
+    for (let round = 0; round < 3; round += 1) await door.ask('/topics/readings');
+    expect(isAnswered).toBe(false);
+    commit.release();
+    expect((await reply).json).toEqual({ records: 1, kept: [{ partition: 0, baseOffset: 0, count: 1 }] });
+  });
+
   test('many large records become several batches', async () => {
     const body = JSON.stringify(Array.from({ length: 3 }, (_, index) => ({ value: String(index).repeat(400_000) })));
     expect((await post('/topics/readings/records', body)).status).toBe(200);

@@ -8,7 +8,7 @@
 //                                            12  transactions of version 2: never, see below
 //                                            13  topics by id, UNKNOWN_TOPIC_ID
 //
-// An answer is given when the batches are on the card, with acks 1 as with acks -1. With acks 0 there is none; if an
+// An answer is given when the batches are on the card, or taken where the topic is relaxed, with acks 1 as with acks -1. With acks 0 there is none; if an
 // append fails then, the connection is closed, as Kafka does. `timeout_ms` is not used: a commit is decided in time or
 // the card is failing, which is an answer of its own. While commits are behind no Produce is begun (connection.ts), and
 // who was held back is asked to rest (KIP-219); while there is no room for records each partition is answered

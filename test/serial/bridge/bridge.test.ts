@@ -3,7 +3,7 @@
 
 import type { ClockDoubt } from '../../../src/clock.ts';
 import { unsureBootIn } from '../../../src/formats/batch.ts';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { HeadwaterError } from '../../../src/errors.ts';
 import { decodeFrame, encodeFrame, type Frame, type Hello, type Welcome } from '../../../src/formats/bridge-frame.ts';
 import { createSections } from '../../../src/formats/bridge-sections.ts';
@@ -13,8 +13,10 @@ import { openSerial, type Serial } from '../../../src/serial/serial.ts';
 import { createTrace } from '../../../src/trace.ts';
 import { fakeClock, type FakeClock } from '../../fakes/clock.ts';
 import { gatherLog, type GatherLog } from '../../fakes/gather-log.ts';
+import { openLogFolder } from '../../log/open-log.ts';
 import { fakePorts, type FakePorts } from '../../fakes/serial-port.ts';
 import { serialPorts, type PortSettings } from '../../parts/serial-settings.ts';
+import { until } from '../../parts/until.ts';
 import { HELLO } from './session-words.ts';
 
 const PATH = '/dev/ttyUSB0';
@@ -147,6 +149,25 @@ test('records are acknowledged as received at once, as committed after their com
   await settle();
   expect(device.acks()).toEqual(['2 of 2, window 255']);
   expect(values(at.fake)).toEqual(['a', 'b']);
+});
+
+test('relaxed: records are acknowledged as committed before they can be read', async () => {
+  const opened = await openLogFolder({ commitRelaxedMs: 3_600_000 });
+  onTestFinished(() => opened.remove());
+  const [partition] = (await opened.log.createTopic('plant', { durability: 'relaxed' })).partitions;
+  const at = await bench({}, { ...gatherLog(), log: opened.log });
+  const device = new Player(at);
+  let welcome: Welcome | undefined;
+  device.says(device.hello);
+  await until('its epoch is kept', () => (welcome = device.welcome()) !== undefined);
+  device.says({ ...device.hello, epoch: welcome!.epoch, nonce: device.hello.nonce + 1 });
+  await until('there is a session', () => device.welcome()?.status === 0);
+  device.says({ type: 'channel', channel: 0, name: 'level' });
+  device.data(0, 'a', 'b');
+  await settle();
+  at.clock.advance(20);
+  expect(device.acks()).toEqual(['2 of 2, window 255']);
+  expect(partition!.highWatermark).toBe(0);
 });
 
 test('a newer device that still speaks this version has a session in it', async () => {

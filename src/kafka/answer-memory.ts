@@ -6,15 +6,17 @@ import { allocateAlone, type Allocate } from '../formats/bytes.ts';
 
 /** Four runs of blocks of a table, or what a consumer of Java asks for of one partition. */
 const BLOCK_BYTES = 1024 * 1024;
-/** Up to this an answer's memory is its own: most answers to consumers that keep up hold less. */
-const ALONE_BYTES_MAX = 16 * 1024;
-/** More than two answers of a consumer that catches up, kept for the next. */
+/** Up to this an answer's memory is its own: answers to consumers that keep up hold less, and shall not hold a block each. */
+const ALONE_BYTES_MAX = 64 * 1024;
+/** Two answers of a consumer that catches up, kept for the next. */
 const FREE_MAX = 10;
 /** What is taken begins so, as what Node gives does. */
 const ALIGNMENT = 8;
 
 export interface Loan {
   readonly allocate: Allocate;
+  /** Something else that ends with it: called when this is given back. */
+  with(giveBack: () => void): void;
   /** What was taken is another's from now on. More may be taken. */
   giveBack(): void;
 }
@@ -26,8 +28,10 @@ export class AnswerMemory {
 
   lend(): Loan {
     const blocks: Buffer[] = [];
+    let others: (() => void)[] = [];
     let usedBytes = BLOCK_BYTES;
     return {
+      with: (giveBack) => void others.push(giveBack),
       allocate: (bytes) => {
         if (bytes <= ALONE_BYTES_MAX || bytes > BLOCK_BYTES) return allocateAlone(bytes);
         if (usedBytes + bytes > BLOCK_BYTES) {
@@ -42,6 +46,8 @@ export class AnswerMemory {
         for (const block of blocks) if (this.#free.length < FREE_MAX) this.#free.push(block);
         blocks.length = 0;
         usedBytes = BLOCK_BYTES;
+        for (const giveBack of others) giveBack();
+        others = [];
       },
     };
   }

@@ -14,6 +14,7 @@ import type { Loan } from './answer-memory.ts';
 import { answerTo, readRequest, type Request } from './dispatch.ts';
 import { HANG_UP, NO_ANSWER, type Door, type Endpoint } from './handler.ts';
 import { plainAddress } from './listener.ts';
+import { createReadAhead } from './read-ahead.ts';
 
 /** A request above this claims its bytes before it is read on; those below are bounded by the number of connections: 16 MiB of a thousand. */
 const CLAIM_BYTES_MIN = 16 * 1024;
@@ -27,7 +28,8 @@ export interface Connection {
   sweep(nowMs: number): void;
   /** No more requests; resolves when those that were begun are answered. */
   finish(): Promise<void>;
-  destroy(): void;
+  /** On return nothing is read for it any longer but what its requests have begun. */
+  destroy(): Promise<void>;
 }
 
 interface Slot {
@@ -44,6 +46,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   const clientHost = `/${plainAddress(socket.remoteAddress ?? '')}`;
   const splitter = new FrameSplitter(limits.requestBytesMax);
   const ended = new AbortController();
+  const readAhead = createReadAhead(door);
   const waiting: Request[] = [];
   const slots: Slot[] = [];
   /** Bytes claimed for the request that is arriving. */
@@ -161,7 +164,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     const { apiVersion: version, clientId } = request.header;
     const from = { clientId: clientId ?? '', clientHost, wasHeldBack };
     wasHeldBack = false;
-    const call = { door, version, endpoint, ...from, memory, signal: ended.signal };
+    const call = { door, version, endpoint, ...from, memory, readAhead, signal: ended.signal };
     answerTo(request, call).then(
       (answer) => {
         if (answer === HANG_UP) socket.destroy();
@@ -220,12 +223,13 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     requestBytes.release(claimedBytes);
     for (const { frameBytes } of waiting) requestBytes.release(frameBytes);
     waiting.length = 0;
-    onEnd();
+    void readAhead.close().then(onEnd);
   }
 
   function sweep(nowMs: number): void {
     // What waits for a moment of room may have become a matter of days.
     if (isWaitingForRoom) proceed();
+    readAhead.sweep();
     const isIdle = waiting.length + slots.length === 0 && socket.writableLength === 0;
     if (isIdle && frameStartMs === undefined && nowMs - lastReadMs > limits.idleMs) {
       socket.destroy();
@@ -262,6 +266,9 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
         proceed();
       });
     },
-    destroy: () => socket.destroy(),
+    destroy() {
+      socket.destroy();
+      return readAhead.close();
+    },
   };
 }

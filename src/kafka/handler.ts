@@ -10,6 +10,7 @@ import type { Trace } from '../trace.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { AnswerMemory, Loan } from './answer-memory.ts';
 import type { Budget } from './budget.ts';
+import type { ReadAhead } from './read-ahead.ts';
 
 /** Leader epoch of every partition: there is one node, and it never truncates what it has shown. */
 export const LEADER_EPOCH = 0;
@@ -84,6 +85,8 @@ export interface Call {
   readonly wasHeldBack: boolean;
   /** For what the answer holds of the log: the answer's own until it is written. */
   readonly memory: Loan;
+  /** The connection's. */
+  readonly readAhead: ReadAhead;
   /** Aborts when the connection ends or the door closes: then an answer is of no use, or shall come at once. */
   readonly signal: AbortSignal;
 }

@@ -80,6 +80,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
   try {
     for (const each of [needs, ...(needs.listeners ?? [])]) listeners.push(await openListener(each, accept));
   } catch (error) {
+    await Promise.all([...connections].map((connection) => connection.destroy()));
     await Promise.all(listeners.map((each) => each.close()));
     throw error;
   }
@@ -118,7 +119,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
       const closed = Promise.all(listeners.map((each) => each.close()));
       const finished = Promise.all([...connections].map((connection) => connection.finish()));
       await Promise.race([finished, needs.clock.sleep(CLOSE_MS)]);
-      for (const connection of connections) connection.destroy();
+      await Promise.all([...connections].map((connection) => connection.destroy()));
       await closed;
     },
   };

@@ -21,7 +21,7 @@ export interface ListenerSettings {
 export interface Listener {
   /** The address with its true port. */
   readonly address: Endpoint;
-  /** Takes no more connections; resolves when those that were taken are gone. */
+  /** Takes no more connections; those that were taken are their owner's. */
   close(): Promise<void>;
 }
 

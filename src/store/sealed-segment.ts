@@ -53,7 +53,7 @@ export class SealedSegment {
     let bytes = 0;
     const merge = this.#merge(batchKey(partition, offset), batchKey(partition + 1, 0), bytesMax, allocate);
     while (bytes < bytesMax || batches.length === 0) {
-      const entry = merge.next() ?? (await merge.load());
+      const entry = merge.next() ?? (await merge.load(bytesMax - bytes));
       if (entry === undefined) break;
       const { value } = entry;
       if (value === undefined) throw corrupt('a batch that is deleted');

@@ -9,6 +9,7 @@ import { decodeResponse, isFlexible } from '../../src/formats/kafka/envelope.ts'
 import { includes, type Api } from '../../src/formats/kafka/schema.ts';
 import { openGroups } from '../../src/groups/groups.ts';
 import { AnswerMemory } from '../../src/kafka/answer-memory.ts';
+import { createReadAhead } from '../../src/kafka/read-ahead.ts';
 import { createBudget } from '../../src/kafka/budget.ts';
 import { answerTo, readRequest, servedApis } from '../../src/kafka/dispatch.ts';
 import type { Door } from '../../src/kafka/handler.ts';
@@ -89,6 +90,8 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
     },
   };
 
+  const readAhead = createReadAhead(door);
+
   async function ask(frame: Buffer, signal: AbortSignal): Promise<void> {
     try {
       const request = readRequest(frame);
@@ -104,6 +107,7 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
         clientHost: '/h',
         wasHeldBack: false,
         memory,
+        readAhead,
         signal,
       });
       const { name } = handler.api;

@@ -162,3 +162,41 @@ test('a client with a newer leader epoch than ours is told so', async () => {
 async function untilListening(count: () => number): Promise<void> {
   while (count() === 0) await new Promise((resolve) => setImmediate(resolve));
 }
+
+test('of many partitions a few are read at once, and one where an answer may have nothing more', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 40 });
+  let [running, most, reads] = [0, 0, 0];
+  for (const partition of log.topic('readings')!.partitions) {
+    await partition.append(batchOf(['a'.repeat(1000)]));
+    const read = partition.read.bind(partition);
+    partition.read = async (...given) => {
+      running += 1;
+      reads += 1;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running -= 1;
+      return read(...given);
+    };
+  }
+  const offsets = Array.from({ length: 40 }, () => 0);
+  const client = await connect();
+  const all = await fetchAll(client, 'readings', offsets, { partitionMaxBytes: 2000 });
+  expect(all.every((each) => valuesOf(each).length === 1)).toBe(true);
+  expect([most, reads]).toEqual([8, 40]);
+  reads = 0;
+  const one = await fetchAll(client, 'readings', offsets, { maxBytes: 0 });
+  expect(one.filter((each) => valuesOf(each).length === 1)).toHaveLength(1);
+  expect(reads).toBe(1);
+});
+
+test('a first batch beyond all limits leaves nothing for those that were read with it', async () => {
+  const { log, connect } = await openDoor();
+  await log.createTopic('readings', { partitions: 3 });
+  const [large, ...small] = log.topic('readings')!.partitions;
+  await large!.append(batchOf(['a'.repeat(50_000)]));
+  for (const partition of small) await partition.append(batchOf(['b'.repeat(10_000)]));
+  const client = await connect();
+  const outcomes = await fetchAll(client, 'readings', [0, 0, 0], { partitionMaxBytes: 20_000, maxBytes: 60_000 });
+  expect(outcomes.map((each) => valuesOf(each).length)).toEqual([1, 0, 0]);
+});

@@ -25,6 +25,7 @@ import type { RequestOf, ResponseDraft } from '../../formats/kafka/schema.ts';
 import type { Partition, Topic } from '../../log/log.ts';
 import type { Loan } from '../answer-memory.ts';
 import { outcomeOf } from '../codes.ts';
+import type { Ahead, Place } from '../read-ahead.ts';
 import { defineHandler, LEADER_EPOCH, topicMeant, type Call } from '../handler.ts';
 
 type Request = RequestOf<typeof fetch>;
@@ -38,6 +39,11 @@ const SESSION_END = -1;
 const READ_COMMITTED = 1;
 const BY_ID_FROM = 13;
 const WAIT_MAX_MS = 10 * 60_000;
+/** An answer of so much, which yet leaves records behind, is one to a consumer that catches up. */
+const CATCHING_UP_BYTES = 128 * 1024;
+/** Commits share the threads that read. */
+const AT_ONCE_MAX = 8;
+const READ_BYTES_MIN = 64 * 1024;
 
 export const fetchHandler = defineHandler(fetch, answer);
 
@@ -48,19 +54,27 @@ async function answer(request: Request, call: Call): Promise<ResponseDraft<typeo
   const { clock, counters } = call.door;
   const deadlineMs = clock.monotonicMs() + Math.min(Math.max(request.maxWaitMs, 0), WAIT_MAX_MS);
   const bytesMin = Math.min(request.minBytes, allowance(request, call));
+  let ahead = call.readAhead.take();
+  if (ahead !== undefined) call.memory.with(ahead.drop);
   for (;;) {
     const topics = meant(request, call);
     const growth = new Growth(topics, request.isolationLevel === READ_COMMITTED);
-    const pass = new ReadingPass(request, allowance(request, call), call);
+    const pass = new ReadingPass(request, allowance(request, call), call, ahead);
     const responses = await pass.run(topics);
     const leftMs = deadlineMs - clock.monotonicMs();
     if (pass.bytes >= bytesMin || pass.hasErrors || growth.isNothing || leftMs <= 0 || call.signal.aborted) {
       counters.fetched.records += pass.records;
       counters.fetched.bytes += pass.bytes;
+      call.readAhead.begin(pass.bytes < CATCHING_UP_BYTES ? [] : pass.nextPlaces(allowance(request, call)));
       return { responses };
     }
     // What was read is read again.
     call.memory.giveBack();
+    if (ahead !== undefined) {
+      // It was read a while ago, and there may be enough by now.
+      ahead = undefined;
+      continue;
+    }
     await growth.wait(bytesMin - pass.bytes, leftMs, call);
   }
 }
@@ -83,6 +97,24 @@ function allowance(request: Request, { door }: Call): number {
   return Math.max(0, Math.min(request.maxBytes, door.limits.fetchBytesMax, door.responseBytes.leftBytes));
 }
 
+/** What may be read at once. Each counts for a block or two of a table at least, which is what is read of the card. */
+class Room {
+  private partitions = 0;
+  private leftBytes: number;
+
+  constructor(bytes: number) {
+    this.leftBytes = bytes;
+  }
+
+  /** False where it is too much beside what was taken before. */
+  take(bytes: number): boolean {
+    if (this.partitions === AT_ONCE_MAX || (this.partitions > 0 && bytes > this.leftBytes)) return false;
+    this.partitions += 1;
+    this.leftBytes -= Math.max(bytes, READ_BYTES_MIN);
+    return true;
+  }
+}
+
 /** One partition of a request. */
 interface Wanted {
   topic: Topic | undefined;
@@ -100,12 +132,17 @@ class ReadingPass {
   private readonly bytesMax: number;
   private readonly version: number;
   private readonly memory: Loan;
+  private readonly ahead: Ahead | undefined;
+  /** Where partitions that have more are to be read on: first those that had to wait, then those of this answer. */
+  private readonly passedOver: Place[] = [];
+  private readonly read: Place[] = [];
 
-  constructor(request: Request, bytesMax: number, { version, memory }: Call) {
+  constructor(request: Request, bytesMax: number, { version, memory }: Call, ahead: Ahead | undefined) {
     this.request = request;
     this.bytesMax = bytesMax;
     this.version = version;
     this.memory = memory;
+    this.ahead = ahead;
   }
 
   async run(topics: readonly Meant[]): Promise<TopicResponse[]> {
@@ -123,20 +160,26 @@ class ReadingPass {
     });
   }
 
-  /** What may be read at once: together no more than the answer has left, and one at least. */
+  /** What may be read at once: together no more than the answer has left, of a few partitions, and of one at least. */
   private roundOf(all: readonly Omit<Wanted, 'bytesMax'>[], from: number): Wanted[] {
     const round: Wanted[] = [];
-    let leftBytes = this.bytesMax - this.bytes;
-    for (const each of all.slice(from)) {
-      const { topic, wanted } = each;
+    const room = new Room(this.leftBytes);
+    for (let index = from; index < all.length; index += 1) {
+      const { topic, wanted } = all[index]!;
       const partition = topic?.partitions[wanted.partition];
       const isAtEnd = partition === undefined || wanted.fetchOffset >= partition.highWatermark;
-      const bytesMax = Math.max(0, Math.min(wanted.partitionMaxBytes, this.bytesMax - this.bytes));
-      if (round.length > 0 && !isAtEnd && bytesMax > leftBytes) break;
-      round.push({ ...each, bytesMax });
-      if (!isAtEnd) leftBytes -= bytesMax;
+      const bytesMax = Math.max(0, Math.min(wanted.partitionMaxBytes, this.leftBytes));
+      // The first batch of the answer may be larger than all limits: then nothing else is read beside it.
+      const isWithin = isAtEnd || (room.take(bytesMax) && (bytesMax > 0 || this.bytes > 0));
+      if (!isWithin && round.length > 0) break;
+      round.push({ topic, wanted, bytesMax });
+      if (!isWithin) break;
     }
     return round;
+  }
+
+  private get leftBytes(): number {
+    return Math.max(0, this.bytesMax - this.bytes);
   }
 
   private async readPartition({ topic, wanted, bytesMax }: Wanted): Promise<Buffer[] | number> {
@@ -147,9 +190,12 @@ class ReadingPass {
     if (currentLeaderEpoch > LEADER_EPOCH) return KafkaError.UNKNOWN_LEADER_EPOCH;
     const isInRange = fetchOffset >= partition.logStart && fetchOffset <= partition.highWatermark;
     if (isInRange && bytesMax === 0 && this.bytes > 0) return [];
+    const { isCommittedOnly } = this;
+    const known = await this.ahead?.find({ partition, offset: fetchOffset, bytesMax, isCommittedOnly });
+    if (known !== undefined && known.length > 0) return known;
     const { allocate } = this.memory;
     try {
-      return await (this.isCommittedOnly
+      return await (isCommittedOnly
         ? partition.readStable(fetchOffset, bytesMax, allocate)
         : partition.read(fetchOffset, bytesMax, allocate));
     } catch (error) {
@@ -160,7 +206,32 @@ class ReadingPass {
   private answerOf({ topic, wanted, bytesMax }: Wanted, read: Buffer[] | number): PartitionResponse {
     const partition = topic?.partitions[wanted.partition];
     if (partition === undefined || typeof read === 'number') return this.failed(wanted, read as number, partition);
-    return this.found(wanted, partition, this.given(read, bytesMax));
+    // Others were read meanwhile: what was aborted below the log start may be forgotten, and not told from what counts.
+    if (wanted.fetchOffset < partition.logStart) return this.failed(wanted, KafkaError.OFFSET_OUT_OF_RANGE, partition);
+    // An oversized first batch may have taken what was left.
+    const given = this.given(read, Math.min(bytesMax, this.leftBytes));
+    this.noteNext(partition, wanted, given);
+    return this.found(wanted, partition, given);
+  }
+
+  private noteNext(partition: Partition, { fetchOffset, partitionMaxBytes }: PartitionRequest, given: Buffer[]): void {
+    const { isCommittedOnly } = this;
+    const last = given.at(-1);
+    const offset = last === undefined ? fetchOffset : nextOffsetOf(readBatchHeader(last));
+    if (offset >= (isCommittedOnly ? partition.lastStableOffset : partition.highWatermark)) return;
+    const place = { partition, offset, bytesMax: partitionMaxBytes, isCommittedOnly };
+    if (partitionMaxBytes > 0) (last === undefined ? this.passedOver : this.read).push(place);
+  }
+
+  /** Where the client is to be expected next: as clients turn their partitions, so that none has to wait for ever. */
+  nextPlaces(bytesMax: number): Place[] {
+    const room = new Room(bytesMax);
+    const places: Place[] = [];
+    for (const place of [...this.passedOver, ...this.read]) {
+      if (!room.take(place.bytesMax)) break;
+      places.push(place);
+    }
+    return places;
   }
 
   /** The first batch of the answer is given whatever its size, or a client with small limits would never get past it. */

@@ -2,7 +2,7 @@
 // read when what it may hold is next: the one block that tells by itself, which is remembered, and then several blocks a read.
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Allocate } from '../../formats/bytes.ts';
+import { allocateAlone, type Allocate } from '../../formats/bytes.ts';
 import type { Entry } from './log-file.ts';
 import { entriesOf, readBlocks, type BlockHandle } from './table-file.ts';
 
@@ -15,12 +15,14 @@ export interface Table {
 
 export class Merge {
   readonly #cursors: Cursor[];
+  readonly #runBytes: number;
   readonly #allocate: Allocate | undefined;
   #last: Buffer | undefined;
 
   /** Keys from `from` up to, not including, `to`; about `runBytes` are read at once, into what `allocate` gives. */
   constructor(tables: readonly Table[], from: Buffer, to: Buffer, runBytes: number, allocate?: Allocate) {
-    this.#cursors = tables.map((table) => new Cursor(table, from, to, runBytes)).filter((each) => !each.isDone);
+    this.#cursors = tables.map((table) => new Cursor(table, from, to)).filter((each) => !each.isDone);
+    this.#runBytes = runBytes;
     this.#allocate = allocate;
   }
 
@@ -37,15 +39,18 @@ export class Merge {
     }
   }
 
-  /** The next entry, with what must be read for it; undefined when nothing is left. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT. */
-  async load(): Promise<Entry | undefined> {
+  /**
+   * The next entry, with what must be read for it; undefined when nothing is left. Reads little more than `bytesWanted`
+   * at once. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT.
+   */
+  async load(bytesWanted = Infinity): Promise<Entry | undefined> {
     for (;;) {
       const entry = this.next();
       if (entry !== undefined) return entry;
       const first = this.#first();
       if (first === undefined) return undefined;
       const isAlone = this.#cursors.every((each) => each === first || each.isBehind(first));
-      await first.load(isAlone, this.#allocate);
+      await first.load(isAlone, Math.min(this.#runBytes, bytesWanted), this.#allocate);
       if (first.isDone) this.#drop(first);
     }
   }
@@ -75,7 +80,6 @@ class Cursor {
   readonly #table: Table;
   readonly #from: Buffer;
   readonly #to: Buffer;
-  readonly #runBytes: number;
   /** Without an entry: no key that comes is below it. */
   #bound: Buffer;
   #block: number;
@@ -83,11 +87,10 @@ class Cursor {
   #entries: Iterator<Entry> | undefined;
   #wasLoaded = false;
 
-  constructor(table: Table, from: Buffer, to: Buffer, runBytes: number) {
+  constructor(table: Table, from: Buffer, to: Buffer) {
     this.#table = table;
     this.#from = from;
     this.#to = to;
-    this.#runBytes = runBytes;
     this.#bound = table.smallest.compare(from) > 0 ? table.smallest : from;
     this.#block = firstBlockUpTo(table.blocks, from);
     const known = table.blocks[this.#block]?.first;
@@ -132,20 +135,19 @@ class Cursor {
   }
 
   /** Loads what comes next: a run of blocks when that is known to begin here (`isAlone`), else the one block that tells. */
-  async load(isAlone: boolean, allocate: Allocate | undefined): Promise<void> {
+  async load(isAlone: boolean, runBytes: number, allocate: Allocate | undefined): Promise<void> {
     const { blocks, file } = this.#table;
     const first = blocks[this.#block]!;
     const isRun = isAlone || this.#wasLoaded || this.#bound !== this.#from;
     let end = this.#block + 1;
-    while (isRun && end < blocks.length && blocks[end]!.offset + blocks[end]!.size - first.offset <= this.#runBytes) {
+    while (isRun && end < blocks.length && blocks[end]!.offset + blocks[end]!.size - first.offset <= runBytes) {
       if (blocks[end - 1]!.lastKey.compare(this.#to) >= 0) break;
       end += 1;
     }
     this.#run = await readBlocks(file, blocks.slice(this.#block, end), allocate);
     this.#block = end;
     this.step();
-    // As a copy: the key is a view of all that was read.
-    if (!isRun && this.entry !== undefined) first.first = { from: this.#from, key: Buffer.from(this.entry.key) };
+    if (!isRun && this.entry !== undefined) first.first = { from: alone(this.#from), key: alone(this.entry.key) };
     this.#wasLoaded = true;
   }
 }
@@ -160,4 +162,11 @@ function firstBlockUpTo(blocks: BlockHandle[], key: Buffer): number {
     else high = middle;
   }
   return low;
+}
+
+/** The key is a view of all that was read, and outlives it. */
+function alone(key: Buffer): Buffer {
+  const copy = allocateAlone(key.length);
+  key.copy(copy);
+  return copy;
 }

@@ -1,8 +1,10 @@
 // What survives a restart besides records, and what health and status say.
 
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../parts/until.ts';
-import { numbersOf, openNode, statusOf, upTo, type Node } from './open-node.ts';
+import { numbersOf, openNode, readPartition, statusOf, upTo, type Node } from './open-node.ts';
 
 let node: Node;
 afterEach(() => node.remove());
@@ -42,6 +44,30 @@ test('a persistent session keeps its subscription and what came while its client
   await again.publishAsync('news/b', 'live', { qos: 1 });
   await until('live news arrive', () => arrived.length >= 6);
   expect(arrived).toEqual(['news/a 0', 'news/a 1', 'news/a 2', 'news/a 3', 'news/a 4', 'news/b live']);
+});
+
+test('without the folder of the tables sessions and retained messages are gone, records and topics are not', async () => {
+  node = await openNode();
+  const sleeper = await node.mqtt({ clientId: 'sleeper', clean: false });
+  await sleeper.subscribeAsync('news/#', { qos: 1 });
+  await sleeper.endAsync();
+  const publisher = await node.mqtt({ clientId: 'p' });
+  await publisher.publishAsync('state/pump', '0', { qos: 1, retain: true });
+  await publisher.publishAsync('news/a', '1', { qos: 1 });
+  await publisher.endAsync();
+  await node.stop();
+  await rm(join(node.folder, 'tables'), { recursive: true });
+  await node.open();
+
+  expect((await statusOf(node)).rooms['mqtt']).toMatchObject({ sessions: 0, retained: 0, queued: { messages: 0 } });
+  const arrived: string[] = [];
+  const again = await node.mqtt({ clientId: 'sleeper', clean: false }, arrived);
+  await again.subscribeAsync('state/#', { qos: 1 });
+  await again.publishAsync('state/fan', 'live', { qos: 1 });
+  await until('what is published arrives', () => arrived.length > 0);
+  expect(arrived).toEqual(['state/fan live']);
+  expect((await readPartition(node.kafka, 'mqtt')).map(({ value }) => value)).toEqual(['0', '1', 'live']);
+  expect((await statusOf(node)).log).toMatchObject({ topics: 1, losses: { gaps: 0 } });
 });
 
 test('the records, the topics and their offsets are as they were', async () => {

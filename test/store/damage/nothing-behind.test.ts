@@ -4,11 +4,15 @@
 import { readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { batchOf, openLogFolder, upTo, type OpenLogFolder } from '../../log/open-log.ts';
+import { systemClock } from '../../../src/clock.ts';
+import { openGroups, type Groups } from '../../../src/groups/groups.ts';
+import type { Speaker } from '../../../src/groups/state.ts';
+import { batchOf, openLogFolder, silent, upTo, type OpenLogFolder } from '../../log/open-log.ts';
 import { append, compare, PARTITIONS, RECORD_BYTES } from './ledger.ts';
 import { overwrite } from './rows.ts';
 
 const PER_PARTITION = 30;
+const ALONE: Speaker = { memberId: '', instanceId: null, generation: -1 };
 
 async function given(): Promise<OpenLogFolder> {
   const opened = await openLogFolder();
@@ -42,6 +46,36 @@ test.each([0, 0.5, 0.9])(
     }
   },
 );
+
+test('what lies beside the records goes with its part: QoS 2 ids, offsets of groups, states of producers', async () => {
+  const opened = await openLogFolder();
+  onTestFinished(() => opened.remove());
+  const { partitions } = await opened.log.createTopic('t', { partitions: PARTITIONS });
+  const open = (): Groups => openGroups({ log: opened.log, clock: systemClock, trace: silent });
+  const first = open();
+  await append(opened.log, PER_PARTITION);
+  const producer = { producerId: 9, producerEpoch: 0, baseSequence: 0 };
+  const sent = (): Buffer => batchOf(PER_PARTITION, 1, { ...producer, bytes: RECORD_BYTES });
+  await partitions.at(-1)!.append(sent());
+  opened.log.mark('mqtt/sensor', Buffer.of(1));
+  await first.commit('g', ALONE, [{ topic: 't', partition: 0, offset: 7, leaderEpoch: 0, metadata: '' }]);
+  first.close();
+  const found = (): unknown => {
+    const groups = open();
+    const offset = groups.committed('g', 't', 0)?.offset;
+    groups.close();
+    const ids = opened.log.topic('t')!.partitions.flatMap((each) => each.producers().map((known) => known.producerId));
+    return { marks: [...opened.log.marks('mqtt/')].length, offset, ids };
+  };
+  await opened.reopen();
+  expect(found()).toEqual({ marks: 1, offset: 7, ids: [9] });
+
+  await opened.reopenAfter(() => cutTables(opened, 0.5));
+
+  expect(found()).toEqual({ marks: 0, offset: undefined, ids: [] });
+  const sentAgain = await opened.log.topic('t')!.partitions.at(-1)!.append(sent());
+  expect(sentAgain).toMatchObject({ isDuplicate: false });
+});
 
 test.each([
   ['entries', 396, 10_000],

@@ -3,6 +3,7 @@
 
 import { HeadwaterError } from '../../src/errors.ts';
 import type { Intake, IntakeRecord } from '../../src/intake/intake.ts';
+import { Acknowledged } from '../../src/log/joining.ts';
 import type { Commit } from '../../src/log/log.ts';
 import type { MarkStore } from '../../src/mqtt/marks.ts';
 
@@ -37,6 +38,8 @@ export class SettledIntake implements Intake {
   /** Topics that no rule takes begin with this. */
   unroutedPrefix = 'unrouted/';
   isAutomatic = false;
+  /** All topics are `relaxed`: records are acknowledged when they are taken. */
+  isRelaxed = false;
   lullMs = 0;
   #open: OpenCommit | undefined;
   #isFull = false;
@@ -67,10 +70,11 @@ export class SettledIntake implements Intake {
   acceptMqtt(mqttTopic: string, payload: Buffer, marks: Mark[] = []): Commit | undefined {
     if (mqttTopic.startsWith(this.unroutedPrefix)) return undefined;
     if (mqttTopic.startsWith('toolarge/')) throw new HeadwaterError('RECORD_TOO_LARGE', 'a record too large');
-    return this.#gather((commit) => {
-      commit.records.push({ topic: mqttTopic, value: payload.toString() });
-      commit.marks.push(...marks);
+    const commit = this.#gather((open) => {
+      open.records.push({ topic: mqttTopic, value: payload.toString() });
+      open.marks.push(...marks);
     });
+    return this.isRelaxed ? new Acknowledged(commit) : commit;
   }
 
   accept(record: IntakeRecord, marks: Mark[] = []): Commit {

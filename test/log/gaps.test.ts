@@ -91,16 +91,19 @@ test('who has seen what was last before it was lost waits for what comes, and no
   expect(opened.log.losses().gaps[0]).toMatchObject({ firstOffset: 0, lastOffset: baseOffset - 1 });
 });
 
-test('the budget removes what was set aside before any record', async () => {
+test('the budget removes what was set aside before any record, also one that is upstream', async () => {
   for (let round = 0; round < 4; round += 1) await fill(75);
+  await opened.log.positions.set('mirror/dc', partition, { offset: 300 }, true);
   await opened.store.whenSealed();
   await opened.reopenAfter(() => rm(join(opened.folder, 'segments', '00000001', 'CURRENT')));
   partition = opened.log.topic('t')!.partitions[0]!;
   expect(numbersOf(await readAll(partition)).length).toBe(300);
   expect(opened.log.losses().quarantine).toMatchObject([{ name: '00000001.1' }]);
+  await opened.store.measure();
   const { usedBytes, ballastBytes, ballastTargetBytes, workBytes } = opened.store.space();
   const needed = usedBytes - ballastBytes + ballastTargetBytes + workBytes - opened.log.status().losses.quarantineBytes;
   await opened.reopen({ budgetBytes: needed + workBytes });
+  opened.log.positions.pin('mirror/dc', opened.log.topic('t')!.partitions[0]!);
   await until('the budget to be kept', () => opened.log.losses().quarantine.length === 0);
   expect(numbersOf(await readAll(opened.log.topic('t')!.partitions[0]!)).length).toBe(300);
 });

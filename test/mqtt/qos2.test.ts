@@ -54,6 +54,29 @@ test('a session with nothing but a mark is a session: CONNACK says so after a cr
   expect(await again.next('connack')).toMatchObject({ sessionPresent: true, returnCode: 0 });
 });
 
+test('relaxed: a crash between PUBREC and the commit costs the record, and one after it doubles none', async () => {
+  given = await openRoom();
+  given.intake.isRelaxed = true;
+  const client = await given.connect(PUMP);
+  client.publish('a', 'one', 2, 5);
+  await client.next('pubrec');
+  expect(given.intake.waiting).toBe(1);
+  given = await given.crash();
+  given.intake.isRelaxed = true;
+  const again = await given.connect(PUMP);
+  again.send({ cmd: 'pubrel', messageId: 5 });
+  await again.next('pubcomp');
+  again.publish('a', 'two', 2, 6);
+  await again.next('pubrec');
+  given.intake.settle();
+  expect(given.intake.values).toEqual(['two']);
+  given = await given.crash();
+  const third = await given.connect(PUMP);
+  third.publish('a', 'two', 2, 6, { dup: true });
+  await third.next('pubrec');
+  expect(given.intake.waiting).toBe(0);
+});
+
 test('a PUBLISH sent again before its commit is done is not a second record', async () => {
   given = await openRoom();
   const client = await given.connect(PUMP);

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Status } from '../../src/http/status.ts';
 import type { MirrorStatus } from '../../src/mirror/mirror-status.ts';
+import { processWrittenBytes, readText } from '../../src/wear/kernel.ts';
 import { freePort } from './kafka.ts';
 import { until } from './until.ts';
 
@@ -30,6 +31,8 @@ export interface Appliance {
   /** Starts the process where it can't serve; resolves when it has ended. */
   fail(): Promise<{ code: number | null; said: string }>;
   isRunning(): boolean;
+  /** What its processes have written to disks, as the kernel counts it; of one that ended by itself, up to the last call. */
+  writtenBytes(): number;
   /** kill -9; resolves when the process is gone. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code and how long it took. */
@@ -72,6 +75,8 @@ export async function createAppliance(
   );
   let child: ChildProcess | undefined;
   let output = '';
+  /** Of the processes that have ended, and of the one that runs when it was looked at last. */
+  let [endedBytes, seenBytes] = [0, 0];
 
   function launch(): void {
     if (isRunning()) throw new Error('headwater runs already');
@@ -81,7 +86,11 @@ export async function createAppliance(
     });
     child = launched;
     live.add(launched);
-    launched.once('exit', () => live.delete(launched));
+    launched.once('exit', () => {
+      live.delete(launched);
+      endedBytes += seenBytes;
+      seenBytes = 0;
+    });
     const onOutput = (chunk: Buffer): void => void (output = (output + chunk.toString()).slice(-OUTPUT_MAX));
     launched.stdout.on('data', onOutput);
     launched.stderr.on('data', onOutput);
@@ -111,8 +120,15 @@ export async function createAppliance(
     return child !== undefined && child.exitCode === null && child.signalCode === null;
   }
 
+  function writtenBytes(): number {
+    const read = (path: string): string | undefined => readText(path.replace('/self/', `/${child?.pid}/`));
+    if (isRunning()) seenBytes = processWrittenBytes(read) ?? seenBytes;
+    return endedBytes + seenBytes;
+  }
+
   async function kill(): Promise<void> {
     if (!isRunning()) return;
+    writtenBytes();
     const gone = once(child!, 'exit');
     child!.kill('SIGKILL');
     await gone;
@@ -120,6 +136,7 @@ export async function createAppliance(
 
   async function terminate(): Promise<{ code: number | null; tookMs: number }> {
     const startMs = performance.now();
+    writtenBytes();
     const gone = once(child!, 'exit');
     child!.kill('SIGTERM');
     const [code] = (await gone) as [number | null];
@@ -155,6 +172,7 @@ export async function createAppliance(
     start,
     fail,
     isRunning,
+    writtenBytes,
     kill,
     terminate,
     status,

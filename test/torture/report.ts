@@ -19,6 +19,8 @@ export interface Row {
   /** Lost with the end of a write-ahead log. */
   untold: number;
   held: number;
+  /** By headwater, to the card. */
+  writtenBytes: number;
   recoveriesMs: number[];
 }
 
@@ -42,6 +44,7 @@ export class Tally {
         told: 0,
         untold: 0,
         held: 0,
+        writtenBytes: 0,
       };
       this.rows.set(fault, (row = { ...counts, recoveriesMs: [] }));
     }
@@ -68,17 +71,19 @@ export class Tally {
 
   table(): string {
     const head =
-      "fault,times,acknowledged,lost,doubled,reordered,otherwise wrong,gaps told,records in them,lost with the log's end,held by damaged bytes,back after (median),worst".split(
+      "fault,times,acknowledged,lost,doubled,reordered,otherwise wrong,gaps told,records in them,lost with the log's end,held by damaged bytes,MB written,back after (median),worst".split(
         ',',
       );
     const rows = [...this.rows].map(([fault, row]) => {
-      const { rounds, acked, lost, doubled, reordered, other, gaps, told, untold, held, recoveriesMs } = row;
+      const { rounds, acked, lost, doubled, reordered, other, gaps, told, untold, held, writtenBytes, recoveriesMs } =
+        row;
       const times = recoveriesMs.toSorted((a, b) => a - b);
       const [median, worst] = [times[Math.floor((times.length - 1) / 2)], times.at(-1)];
       return [
         fault,
         ...[rounds, acked, lost, doubled, reordered, other, gaps, told, untold].map(String),
         fault === 'damage' ? String(held) : '-',
+        (writtenBytes / 1e6).toFixed(1),
         seconds(median),
         seconds(worst),
       ];

@@ -120,13 +120,14 @@ export async function runTorture(options: Options, outcome: Outcome): Promise<vo
 
   async function playRound(site: Site, fault: FaultName, index: number, random: Random): Promise<Finding> {
     const { tally } = outcome;
-    const ackedBefore = site.acked();
+    const [ackedBefore, writtenBefore] = [site.acked(), site.appliance.writtenBytes()];
     progress.show(`card ${tally.cards}, fault ${rounds + index + 1}: ${fault} ... ${summary(tally)}`);
     const round = await ROUNDS[fault](site, random);
     tally.round(fault, round);
     const isAll = fault === 'damage' || index % ROUNDS_PER_FULL_READING === ROUNDS_PER_FULL_READING - 1;
     const finding = await site.compare(isAll ? 'all' : 'new');
     tally.row(fault).acked += site.acked() - ackedBefore;
+    tally.row(fault).writtenBytes += site.appliance.writtenBytes() - writtenBefore;
     if (fault === 'damage') {
       const untold = finding.untold === 0 ? '' : `, ${finding.untold} lost with the end of the log, untold`;
       progress.say(`${round.what}: held ${round.held} records; ${finding.told} lost, in ${finding.gaps} gaps${untold}`);

@@ -18,5 +18,8 @@ test('two minutes of every fault: nothing that was acknowledged is lost, doubled
   console.log(tally.table());
   expect(differences).toEqual([]);
   expect(notRun).toEqual(new Map());
-  for (const fault of FAULTS) expect(tally.row(fault).rounds, fault).toBeGreaterThan(0);
+  for (const fault of FAULTS) {
+    expect(tally.row(fault).rounds, fault).toBeGreaterThan(0);
+    expect(tally.row(fault).writtenBytes, fault).toBeGreaterThan(0);
+  }
 }, 400_000);

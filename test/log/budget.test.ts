@@ -1,6 +1,7 @@
 // The budget: what goes when it is reached, in which order, and what is refused when nothing may go.
 
-import { readdir } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
@@ -84,6 +85,9 @@ test('by default records stay and more are refused, before the ceiling is passed
   expect(opened.log.refusal()).toContain('the budget of 1100KB');
   expect(opened.log.status()).toMatchObject({ state: 'full', dropped: { records: 0 } });
   expect(numbersOf(await readAll(partition))).toEqual(upTo(taken));
+  // Rows of the tables are written all the same: messages for absent MQTT sessions, for one.
+  await opened.store.tables.write(upTo(60).map((number) => [`mqtt/queue/${number}`, randomBytes(10_000)]));
+  expect(await bytesIn(opened.folder, () => false)).toBeGreaterThan(BUDGET);
 });
 
 test('while records are refused, marks and positions go on, and what a mirror has sent makes room again', async () => {
@@ -112,6 +116,18 @@ test('marks alone do not take a full card: a segment of nothing but marks is sea
   const ids = async (): Promise<string[]> => (await readdir(join(opened.folder, 'segments'))).toSorted();
   await until('the first are gone', async () => !(await ids()).some((id) => id <= '00000004'));
   expect([...opened.log.marks('groups/a')]).toEqual([['groups/a', Buffer.alloc(8000, 39)]]);
+});
+
+test('the ceiling is passed by the copy of a damaged segment, until the damaged one goes', async () => {
+  await open({ retentionIntervalMs: 3_600_000 });
+  const taken = await fillUp(await topic('t'));
+  await opened.reopenAfter(() => rm(join(opened.folder, 'segments', '00000001', 'CURRENT')));
+  expect(numbersOf(await readAll(opened.log.topic('t')!.partitions[0]!))).toEqual(upTo(taken));
+  expect(await bytesIn(opened.folder, () => false)).toBeGreaterThan(BUDGET);
+  await opened.reopen({ retentionIntervalMs: 20 });
+  await until('the damaged one is gone', () => opened.log.losses().quarantine.length === 0);
+  expect(await bytesIn(opened.folder, () => false)).toBeLessThan(BUDGET);
+  expect(numbersOf(await readAll(opened.log.topic('t')!.partitions[0]!))).toEqual(upTo(taken));
 });
 
 test('what is mirrored goes before what may be dropped, and what may be dropped before anything is refused', async () => {

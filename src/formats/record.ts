@@ -63,7 +63,7 @@ export function readRecord(reader: ByteReader, origin: RecordOrigin): LogRecord 
   const key = nullableBytes(reader);
   const value = nullableBytes(reader);
   const headers = readHeaders(reader);
-  if (reader.position !== end) throw corrupt(`record ends ${reader.position - end} bytes behind its length`);
+  checkEnd(reader, end);
   if (!origin.isControl) return { offset, timestampMs, key, value, headers };
   return { offset, timestampMs, key, value, headers, control: controlTypeOf(key) };
 }
@@ -86,9 +86,18 @@ function nullableBytes(reader: ByteReader): Buffer | null {
   return length === -1 ? null : reader.bytes(length);
 }
 
-function readHeaders(reader: ByteReader): RecordHeader[] {
+function checkEnd({ position }: ByteReader, end: number): void {
+  if (position !== end) throw corrupt(`record ends ${position - end} bytes behind its length`);
+}
+
+function readHeaderCount(reader: ByteReader): number {
   const count = reader.varint();
   if (count < 0 || count * 2 > reader.remaining) throw corrupt(`${count} headers in ${reader.remaining} bytes`);
+  return count;
+}
+
+function readHeaders(reader: ByteReader): RecordHeader[] {
+  const count = readHeaderCount(reader);
   const headers: RecordHeader[] = [];
   for (let index = 0; index < count; index++) {
     headers.push({ key: reader.utf8(reader.varint()), value: nullableBytes(reader) });
@@ -102,6 +111,36 @@ function controlTypeOf(key: Buffer | null): ControlType {
   const type = key.readInt16BE(2);
   if (type === 0) return 'abort';
   return type === 1 ? 'commit' : 'other';
+}
+
+/** What tells whether a record is right, without the record. */
+export interface RecordOutline {
+  timestampDelta: number;
+  offsetDelta: number;
+  hasKey: boolean;
+}
+
+/** Reads over the record at the reader's position, fills `outline` and makes nothing. Throws as `readRecord`. */
+export function scanRecord(reader: ByteReader, outline: RecordOutline): void {
+  const end = readEnd(reader);
+  reader.skip(1);
+  outline.timestampDelta = reader.varlong();
+  outline.offsetDelta = readOffsetDelta(reader);
+  outline.hasKey = skipNullable(reader);
+  skipNullable(reader);
+  for (let left = readHeaderCount(reader); left > 0; left--) {
+    reader.skip(reader.varint());
+    skipNullable(reader);
+  }
+  checkEnd(reader, end);
+}
+
+/** False where there is null. */
+function skipNullable(reader: ByteReader): boolean {
+  const length = reader.varint();
+  if (length === -1) return false;
+  reader.skip(length);
+  return true;
 }
 
 /** A record whose key, value and headers stay encoded: `rest` is a view of them. */

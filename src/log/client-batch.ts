@@ -9,25 +9,26 @@
 //
 // A batch that nothing is wrong with is appended as it came, byte for byte.
 
-import { HeadwaterError, messageOf, type Code } from '../errors.ts';
+import { HeadwaterError, isHeadwaterError, messageOf, type Code } from '../errors.ts';
 import {
   batchBytes,
   checkBatch,
   clearBoot,
   compressionOf,
-  decodeRecords,
   hasRightCrc,
   isControl,
   isLogAppendTime,
   isTransactional,
   readBatchHeader,
+  recordReader,
   recompressBatch,
   stampTimestamps,
   unsureBootOf,
   type BatchHeader,
-  type LogRecord,
 } from '../formats/batch.ts';
+import { corrupt } from '../formats/bytes.ts';
 import type { WrittenCompression } from '../formats/compression.ts';
+import { scanRecord, type RecordOutline } from '../formats/record.ts';
 import { isCompacted, type CleanupSettings } from './cleanup.ts';
 import { BATCH_BYTES_MAX, type RecordSettings, type TopicCompression } from './record-settings.ts';
 
@@ -86,9 +87,7 @@ export function admitBatch(
   const wasAppendTime = isLogAppendTime(header);
   // Only a broker gives that time: without the bit the records' own times show.
   if (wasAppendTime) stampTimestamps(batch, { isAppendTime: false, maxTimestampMs: header.maxTimestampMs });
-  const records = recordsOf(batch);
-  checkRecords(records, settings, nowMs);
-  const maxTimestampMs = records.reduce((max, { timestampMs }) => Math.max(max, timestampMs), -1);
+  const maxTimestampMs = checkRecords(batch, header, settings, nowMs);
   if (maxTimestampMs !== header.maxTimestampMs) stampTimestamps(batch, { isAppendTime: false, maxTimestampMs });
   return compressed(batch, settings);
 }
@@ -118,35 +117,49 @@ function checkTransactional({ producerId }: BatchHeader, isRegistered: boolean):
   throw new HeadwaterError('TRANSACTION_STATE', text);
 }
 
-/** Records that no consumer can decode would stop a mirror for ever. */
-function recordsOf(batch: Buffer): LogRecord[] {
-  try {
-    return decodeRecords(batch);
-  } catch (error) {
-    throw new HeadwaterError('RECORD_INVALID', `the batch is refused: ${messageOf(error)}`, { cause: error });
-  }
-}
-
+/** Returns the latest timestamp. Nothing is made of the records: that cost more than all else that is done for a batch. */
 function checkRecords(
-  records: readonly LogRecord[],
+  batch: Buffer,
+  header: BatchHeader,
   settings: Readonly<RecordSettings & CleanupSettings>,
   nowMs: number | undefined,
-): void {
+): number {
   const needsKeys = isCompacted(settings);
   const isTimed = nowMs !== undefined && settings.timestampType === 'CreateTime';
   const { timestampBeforeMs: before, timestampAfterMs: after } = settings;
   const earliestMs = isTimed && before >= 0 ? nowMs - before : -Infinity;
   const latestMs = isTimed && after >= 0 ? nowMs + after : Infinity;
   const faults = new Faults();
-  for (const [index, { offset, key, timestampMs }] of records.entries()) {
-    if (offset !== index) faults.add(index, `offset delta ${offset} where ${index} is next`);
-    else if (needsKeys && key === null) {
+  let maxTimestampMs = -1;
+  scanRecords(batch, header, (index, { offsetDelta, timestampDelta, hasKey }) => {
+    const timestampMs = header.baseTimestampMs + timestampDelta;
+    if (!Number.isSafeInteger(timestampMs)) throw invalid('a record beyond 2^53-1');
+    maxTimestampMs = Math.max(maxTimestampMs, timestampMs);
+    if (offsetDelta !== index) faults.add(index, `offset delta ${offsetDelta} where ${index} is next`);
+    else if (needsKeys && !hasKey) {
       faults.add(index, 'a record without a key, in a topic that keeps the latest record of each key');
     } else if (timestampMs !== NO_TIMESTAMP && (timestampMs < earliestMs || timestampMs > latestMs)) {
       faults.addTime(index, `timestamp ${timestampMs} is not from ${earliestMs} to ${latestMs}`);
     }
-  }
+  });
   faults.throwAny();
+  return maxTimestampMs;
+}
+
+/** Records that no consumer can decode would stop a mirror for ever. */
+function scanRecords(batch: Buffer, header: BatchHeader, visit: (index: number, outline: RecordOutline) => void): void {
+  const outline: RecordOutline = { timestampDelta: 0, offsetDelta: 0, hasKey: false };
+  try {
+    const reader = recordReader(batch, header);
+    for (let index = 0; index < header.recordCount; index += 1) {
+      scanRecord(reader, outline);
+      visit(index, outline);
+    }
+    if (reader.remaining > 0) throw corrupt(`${reader.remaining} bytes after the last record of a batch`);
+  } catch (error) {
+    if (!isHeadwaterError(error) || error.code === 'RECORD_INVALID') throw error;
+    throw new HeadwaterError('RECORD_INVALID', `the batch is refused: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** How a client says that it knows no time. */

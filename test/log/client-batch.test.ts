@@ -16,6 +16,7 @@ import {
 import { crc32c } from '../../src/formats/checksum.ts';
 import { admitBatch, RecordsRefused, type ClientRecords } from '../../src/log/client-batch.ts';
 import { DEFAULT_SETTINGS, type TopicSettings } from '../../src/log/log.ts';
+import { openRandom, printedSeed, spoil } from '../fuzz/random.ts';
 import { goldenNames, goldenSegment } from '../golden/batches.ts';
 
 const NOW_MS = 1_700_000_000_000;
@@ -182,4 +183,30 @@ test('a topic bounds the size of batches, also of what they become', () => {
   expect(outcomeOf(() => admit(batch(), { batchBytesMax: 1000, compression: 'uncompressed' }))).toBe(
     'RECORD_TOO_LARGE',
   );
+});
+
+test('what is taken can be decoded, and what can be decoded is taken, whatever bytes come', () => {
+  const random = openRandom(printedSeed('records of clients'));
+  const outcomes = { taken: 0, refused: 0 };
+  for (let round = 0; round < 3000; round += 1) {
+    const headers = [{ key: 'unit', value: random.below(2) === 0 ? null : random.bytes(3) }];
+    const records = Array.from({ length: 1 + random.below(4) }, (_, index) => {
+      const key = random.below(2) === 0 ? null : random.bytes(random.below(5));
+      return { timestampMs: NOW_MS + index, key, value: random.bytes(random.below(9)), headers };
+    });
+    const whole = encodeBatch(records);
+    const spoilt =
+      random.below(3) === 0 ? whole : Buffer.concat([whole.subarray(0, 61), spoil(random, whole.subarray(61))]);
+    spoilt.writeInt32BE(spoilt.length - 12, 8);
+    const batch = withCrc(spoilt);
+    const isRight = outcomeOf(() => {
+      if (decodeRecords(batch).some(({ offset }, index) => offset !== index))
+        throw new RecordsRefused('RECORD_INVALID', '', []);
+    });
+    const isTaken = outcomeOf(() => admit(batch, { timestampBeforeMs: -1, timestampAfterMs: -1 }));
+    expect(isTaken, batch.toString('hex')).toBe(isRight === 'taken' ? 'taken' : 'RECORD_INVALID');
+    outcomes[isRight === 'taken' ? 'taken' : 'refused'] += 1;
+  }
+  expect(outcomes.taken).toBeGreaterThan(500);
+  expect(outcomes.refused).toBeGreaterThan(500);
 });

@@ -44,7 +44,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
   const { limits, requestBytes, responseBytes, counters, clock, trace } = door;
   const remote = `${socket.remoteAddress}:${socket.remotePort}`;
   const clientHost = `/${plainAddress(socket.remoteAddress ?? '')}`;
-  const splitter = new FrameSplitter(limits.requestBytesMax);
+  const splitter = new FrameSplitter(limits.requestBytesMax, door.frameMemory);
   const ended = new AbortController();
   const readAhead = createReadAhead(door);
   const waiting: Request[] = [];
@@ -179,6 +179,8 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
 
   function settle(slot: Slot, answer: Buffer[]): void {
     slot.answer = answer;
+    const { handler, frame } = slot.request;
+    if (handler.keepsNothing) door.frameMemory.giveBack(frame);
     sendAnswers();
     proceed();
   }
@@ -187,7 +189,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     socket.cork();
     for (let slot = slots[0]; slot?.answer !== undefined; slot = slots[0]) {
       slots.shift();
-      requestBytes.release(slot.request.frameBytes);
+      requestBytes.release(slot.request.frame.length);
       send(slot.answer, slot.memory);
     }
     socket.uncork();
@@ -221,7 +223,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
     ended.abort();
     stopClaim?.();
     requestBytes.release(claimedBytes);
-    for (const { frameBytes } of waiting) requestBytes.release(frameBytes);
+    for (const { frame } of waiting) requestBytes.release(frame.length);
     waiting.length = 0;
     void readAhead.close().then(onEnd);
   }
@@ -260,7 +262,7 @@ export function serveConnection(socket: Socket, door: Door, endpoint: Endpoint, 
       isFinishing = true;
       ended.abort();
       socket.pause();
-      for (const { frameBytes } of waiting.splice(0)) requestBytes.release(frameBytes);
+      for (const { frame } of waiting.splice(0)) requestBytes.release(frame.length);
       return new Promise((resolve) => {
         whenFinished = resolve;
         proceed();

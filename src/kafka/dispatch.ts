@@ -122,7 +122,8 @@ export interface Request {
   readonly header: RequestHeader;
   readonly handler: Handler;
   readonly reader: MessageReader;
-  readonly frameBytes: number;
+  /** All bytes of it. */
+  readonly frame: Buffer;
 }
 
 /** Reads a request as far as its header. Throws FORMAT_TRUNCATED, FORMAT_CORRUPT, also for what is not served. */
@@ -133,7 +134,7 @@ export function readRequest(frame: Buffer): Request {
   if (!includes(handler.versions, header.apiVersion) && handler.api !== apiVersions) {
     throw corrupt(`version ${header.apiVersion} of ${handler.api.name} is not served`);
   }
-  return { header, handler, reader, frameBytes: frame.length };
+  return { header, handler, reader, frame };
 }
 
 /** The answer in pieces. Throws FORMAT_TRUNCATED and FORMAT_CORRUPT when the message can't be decoded. */

@@ -10,6 +10,7 @@ import type { Trace } from '../trace.ts';
 import type { Transactions } from '../transactions/transactions.ts';
 import type { AnswerMemory, Loan } from './answer-memory.ts';
 import type { Budget } from './budget.ts';
+import type { FrameMemory } from './frame-memory.ts';
 import type { ReadAhead } from './read-ahead.ts';
 
 /** Leader epoch of every partition: there is one node, and it never truncates what it has shown. */
@@ -62,6 +63,7 @@ export interface Door {
   readonly requestBytes: Budget;
   readonly responseBytes: Budget;
   readonly answerMemory: AnswerMemory;
+  readonly frameMemory: FrameMemory;
   /** What is advertised, in order of keys. */
   readonly served: readonly { apiKey: number; minVersion: number; maxVersion: number }[];
 }
@@ -103,6 +105,8 @@ export interface Handler<A extends Api = Api> {
   readonly versions: Versions;
   /** May run while earlier requests of the connection, of the same API, have no answer yet. */
   readonly mayOverlap: boolean;
+  /** Nobody has kept a view of the request's bytes when it is answered: then others come into their place. */
+  readonly keepsNothing: boolean;
   handle(request: RequestOf<A>, call: Call): Answer<A> | Promise<Answer<A>>;
 }
 
@@ -120,10 +124,11 @@ interface TopicName {
 export function defineHandler<A extends Api>(
   api: A,
   handle: Handler<A>['handle'],
-  options: { versions?: string; mayOverlap?: boolean } = {},
+  options: { versions?: string; mayOverlap?: boolean; keepsNothing?: boolean } = {},
 ): Handler {
   const versions = options.versions === undefined ? api.versions : parseVersions(options.versions);
-  const handler: Handler<A> = { api, versions, mayOverlap: options.mayOverlap ?? false, handle };
+  const { mayOverlap = false, keepsNothing = false } = options;
+  const handler: Handler<A> = { api, versions, mayOverlap, keepsNothing, handle };
   return handler;
 }
 

@@ -15,6 +15,7 @@ import { AnswerMemory } from './answer-memory.ts';
 import { createBudget } from './budget.ts';
 import { serveConnection, type Connection } from './connection.ts';
 import { servedApis } from './dispatch.ts';
+import { FrameMemory } from './frame-memory.ts';
 import type { Counters, Door, Endpoint, KafkaLimits } from './handler.ts';
 import { openListener, plainAddress, type Listener, type ListenerSettings } from './listener.ts';
 
@@ -88,6 +89,7 @@ export async function openKafka(needs: KafkaNeeds): Promise<Kafka> {
     const nowMs = needs.clock.monotonicMs();
     for (const connection of connections) connection.sweep(nowMs);
     door.answerMemory.trim();
+    door.frameMemory.trim();
   });
 
   function accept(socket: Socket, endpoint: Endpoint): void {
@@ -146,6 +148,7 @@ function openDoor({ log, groups, transactions, clock, trace, limits, ...needs }:
     requestBytes: createBudget(all.requestBytesInFlightMax),
     responseBytes: createBudget(all.responseBytesInFlightMax),
     answerMemory: new AnswerMemory(),
+    frameMemory: new FrameMemory(),
     served: servedApis(),
   };
 }

@@ -119,7 +119,7 @@ export interface Partition {
   /**
    * Appends one batch as a Kafka client sent it. On return it is on the card, or what the topic's durability says. Throws RECORD_INVALID, FORMAT_CORRUPT,
    * RECORD_TOO_LARGE, SEQUENCE_OUT_OF_ORDER, PRODUCER_FENCED, TRANSACTION_STATE, LOG_FULL, STORE_UNAVAILABLE: then nothing
-   * was kept; RecordsRefused names the records for which. The batch belongs to the log from the call on (its base offset is stamped in place). `isRegistered`: the
+   * was kept; RecordsRefused names the records for which. The batch belongs to the log from the call on (its base offset is stamped in place), and is the caller's again when this settles. `isRegistered`: the
    * coordinator knows that this partition belongs to the producer's transaction; a transactional batch without it is
    * refused, as nobody would ever end what it begins. `boot`: headwater stamped it itself, and nobody knew the time (see
    * Clock.doubt): its times are put right when they are known, which those of clients never are.

@@ -126,7 +126,9 @@ export class LogPartition implements Partition {
     if (refusal !== undefined) throw new HeadwaterError('STORE_UNAVAILABLE', refusal.reason);
     const { durability } = this.topic.settings;
     if (durability === 'relaxed' && header.producerId < 0) {
-      this.gather({ take: () => batch }).grow(batch.length);
+      // It is the caller's again when this resolves, which is before its commit.
+      const kept = batch === given ? Buffer.from(batch) : batch;
+      this.gather({ take: () => kept }).grow(kept.length);
       return { baseOffset: -1, isDuplicate: false };
     }
     return new Promise((resolve, reject) => {

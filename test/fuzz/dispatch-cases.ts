@@ -9,6 +9,7 @@ import { decodeResponse, isFlexible } from '../../src/formats/kafka/envelope.ts'
 import { includes, type Api } from '../../src/formats/kafka/schema.ts';
 import { openGroups } from '../../src/groups/groups.ts';
 import { AnswerMemory } from '../../src/kafka/answer-memory.ts';
+import { FrameMemory } from '../../src/kafka/frame-memory.ts';
 import { createReadAhead } from '../../src/kafka/read-ahead.ts';
 import { createBudget } from '../../src/kafka/budget.ts';
 import { answerTo, readRequest, servedApis } from '../../src/kafka/dispatch.ts';
@@ -66,6 +67,7 @@ export function openDispatch(random: Random, log: Log, topicIds: Buffer[]): Disp
     requestBytes: createBudget(1 << 24),
     responseBytes: createBudget(1 << 24),
     answerMemory: new AnswerMemory(),
+    frameMemory: new FrameMemory(),
     served: servedApis(),
   };
   const pool = openPool(topicIds);

@@ -9,17 +9,28 @@ const ROOM_AT_ONCE_BYTES = 16 * 1024;
 const SIZE_BYTES = 4;
 const NOTHING = Buffer.alloc(0);
 
+/** Where the memory of frames comes from. */
+export interface FrameSource {
+  take(bytes: number): Buffer;
+  /** `frame`, which `take` has given, and all views of it are another's from now on. */
+  giveBack(frame: Buffer): void;
+}
+
+const NEW_EACH: FrameSource = { take: (bytes) => Buffer.allocUnsafe(bytes), giveBack: () => undefined };
+
 export class FrameSplitter {
   private readonly frameBytesMax: number;
+  private readonly memory: FrameSource;
   private readonly sizeField = Buffer.alloc(SIZE_BYTES);
   /** Size of the frame that has begun; undefined while its size field is not whole. */
   frameBytes: number | undefined;
-  private frame = NOTHING;
+  private frame: Buffer = NOTHING;
   /** Bytes in the size field, or behind it in the frame. */
   private gatheredBytes = 0;
 
-  constructor(frameBytesMax: number) {
+  constructor(frameBytesMax: number, memory = NEW_EACH) {
     this.frameBytesMax = frameBytesMax;
+    this.memory = memory;
   }
 
   /** Makes room at once for the frame that has begun, so that it is not moved as it grows. */
@@ -29,8 +40,9 @@ export class FrameSplitter {
 
   private makeRoom(bytes: number): void {
     if (bytes <= this.frame.length) return;
-    const larger = Buffer.allocUnsafeSlow(bytes);
+    const larger = this.memory.take(bytes);
     this.frame.copy(larger, 0, 0, this.gatheredBytes);
+    this.memory.giveBack(this.frame);
     this.frame = larger;
   }
 
@@ -75,7 +87,8 @@ export class FrameSplitter {
   private finishFrame(chunk: Buffer, at: number, end: number, frameBytes: number): Buffer {
     let frame: Buffer;
     if (this.gatheredBytes === 0) {
-      frame = Buffer.from(chunk.subarray(at, end));
+      frame = this.memory.take(frameBytes);
+      chunk.copy(frame, 0, at, end);
     } else {
       this.gather(chunk, at, end, frameBytes);
       frame = this.frame.subarray(0, frameBytes);

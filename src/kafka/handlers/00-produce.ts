@@ -47,7 +47,7 @@ const NO_BATCH: KafkaOutcome = {
   errorMessage: 'a partition without a record batch',
 };
 
-export const produceHandler = defineHandler(produce, answer, { mayOverlap: true });
+export const produceHandler = defineHandler(produce, answer, { mayOverlap: true, keepsNothing: true });
 
 async function answer(request: Request, call: Call) {
   const refusal = refusalOf(request, call.version);

@@ -1,9 +1,19 @@
-// Consumers that catch up, on a real log: what they are given lies in memory that is lent and used again, and some of it was
-// read before they asked. Each must get what is stored, byte for byte, whatever the others do meanwhile.
+// Memory that is lent and used again, on a real log: that of large requests, and that of answers to consumers that catch up,
+// some of which was read before they asked. What is stored is what was sent, and what is given is what is stored, byte for
+// byte, whatever the others do meanwhile.
 
+import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
-import { encodeBatch, nextOffsetOf, readBatchHeader, splitBatches } from '../../src/formats/batch.ts';
+import {
+  checkBatch,
+  decodeRecords,
+  encodeBatch,
+  nextOffsetOf,
+  readBatchHeader,
+  splitBatches,
+} from '../../src/formats/batch.ts';
+import { produce } from '../../src/formats/kafka/00-produce.ts';
 import { fetch } from '../../src/formats/kafka/01-fetch.ts';
 import { openGroups } from '../../src/groups/groups.ts';
 import { openKafka, type Kafka } from '../../src/kafka/kafka.ts';
@@ -13,6 +23,7 @@ import { openTransactions } from '../../src/transactions/transactions.ts';
 import { openRandom, printedSeed, type Random } from '../fuzz/random.ts';
 import { openLogFolder, silent } from '../log/open-log.ts';
 import { until } from '../parts/until.ts';
+import { produceOf } from './open-door.ts';
 import { RawClient } from './raw-client.ts';
 
 const PARTITIONS = 5;
@@ -37,7 +48,7 @@ async function openFilled(random: Random, limits: Partial<KafkaLimits> = {}): Pr
   const { partitions } = await log.createTopic(TOPIC, { partitions: PARTITIONS });
   for (let batch = 0; batch < BATCHES; batch += 1) {
     const append = async (each: (typeof partitions)[number]): Promise<unknown> => {
-      const value = random.bytes(random.below(8) === 0 ? 150_000 : 200 + random.below(12_000));
+      const value = randomBytes(random.below(8) === 0 ? 150_000 : 200 + random.below(12_000));
       return each.append(encodeBatch([{ timestampMs: batch, key: null, value }]));
     };
     await Promise.all(partitions.map(append));
@@ -184,3 +195,40 @@ test('what was read ahead of a deletion is not given after it', async () => {
   await log.topic(TOPIC)!.partitions[0]!.deleteRecords(BATCHES);
   expect((await ask(next)).responses[0]!.partitions[0]).toMatchObject({ errorCode: 1, logStartOffset: BATCHES });
 });
+
+test.for(['synced', 'relaxed'] as const)(
+  'what several send at once is stored as it was sent, %s',
+  async (durability) => {
+    const random = openRandom(printedSeed('producers at once'));
+    const { log, kafka } = await openFilled(random);
+    await log.createTopic('sent', { partitions: PARTITIONS, durability });
+    const clients = await Promise.all(Array.from({ length: PARTITIONS }, () => RawClient.connect(kafka.port)));
+    onTestFinished(() => clients.forEach((client) => client.end()));
+    const sent = await Promise.all(
+      clients.map(async (client, partition) => {
+        const values: Buffer[] = [];
+        const answers: (() => Promise<unknown>)[] = [];
+        for (let batch = 0; batch < 60; batch += 1) {
+          const value = randomBytes(16_000 + random.below(random.below(4) === 0 ? 120_000 : 20_000));
+          values.push(value);
+          const records = encodeBatch([{ timestampMs: batch, key: null, value }]);
+          answers.push(client.send(produce, 9, produceOf('sent', records, partition)));
+          if (answers.length > 3) await answers.shift()!();
+        }
+        for (const answer of answers) await answer();
+        return values;
+      }),
+    );
+    for (const [index, partition] of log.topic('sent')!.partitions.entries()) {
+      await until('all is committed', () => partition.highWatermark === sent[index]!.length);
+      const found: Buffer[] = [];
+      for (let next = 0; next < partition.highWatermark; next = found.length) {
+        for (const batch of await partition.read(next, 500_000)) {
+          checkBatch(batch);
+          found.push(...decodeRecords(batch).map(({ value }) => value!));
+        }
+      }
+      expect(Buffer.concat(found).equals(Buffer.concat(sent[index]!))).toBe(true);
+    }
+  },
+);

@@ -1,6 +1,8 @@
 // Every client that a site may have against everything that it may do: the table is printed. A cell is a check of contents
 // (see matrix-cells.ts); what a client itself can't do is a dash, and its reason stands below the table.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeBatch, stampOffset } from '../../src/formats/batch.ts';
 import { CLIENTS, drive, type ClientName } from './clients/client.ts';
@@ -99,7 +101,27 @@ afterAll(async () => {
   const { malformed } = node.kafka.status();
   await node.close();
   expect(malformed, node.lines.join('\n')).toBe(0);
+  const isWhole = [...table.values()].every((row) => row.size === Object.keys(COLUMNS).length);
+  if (isWhole) expect(toldInDocs()).toEqual(rows());
 });
+
+/** The table of docs/kafka.md without the clients' names, which have their versions there. */
+function toldInDocs(): string[][] {
+  const docs = readFileSync(join(import.meta.dirname, '../../docs/kafka.md'), 'utf8');
+  const [, ...lines] = docs.slice(docs.indexOf('## Which clients')).split(/^\|--.*\n/m);
+  const [told] = lines.join('').split('\n\n');
+  return told!.split('\n').map((line) =>
+    line
+      .split('|')
+      .slice(2, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+function rows(): string[][] {
+  const columns = Object.keys(COLUMNS);
+  return CLIENTS.map((client) => columns.map((column) => table.get(client)!.get(column) ?? ''));
+}
 
 describe.for(CLIENTS)('%s', { concurrent: true }, (client) => {
   for (const [column, cell] of Object.entries(COLUMNS)) {
@@ -116,8 +138,8 @@ describe.for(CLIENTS)('%s', { concurrent: true }, (client) => {
 
 function printed(): string {
   const columns = Object.keys(COLUMNS);
-  const rows = CLIENTS.map((client) => [client, ...columns.map((column) => table.get(client)!.get(column) ?? '')]);
-  const lines = [['', ...columns], ['--', ...columns.map(() => '--')], ...rows].map((row) => `| ${row.join(' | ')} |`);
+  const named = rows().map((row, index) => [CLIENTS[index]!, ...row]);
+  const lines = [['', ...columns], ['--', ...columns.map(() => '--')], ...named].map((row) => `| ${row.join(' | ')} |`);
   for (const [client, reasons] of Object.entries(NOT)) {
     for (const [column, reason] of Object.entries(reasons)) lines.push(`${client}, ${column}: ${reason}`);
   }

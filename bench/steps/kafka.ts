@@ -52,7 +52,7 @@ export async function measureKafka(stand: Stand): Promise<Section> {
   );
   const flushing = { 'log.flush.interval.messages': '1' };
   const starts: (() => Promise<Broker>)[] = [
-    () => openHeadwater(stand),
+    () => openHeadwater(stand, 'headwater, synced'),
     () => openKafka('Kafka, default', {}),
     () => openKafka('Kafka, a sync after each batch', flushing),
   ];
@@ -65,12 +65,17 @@ export async function measureKafka(stand: Stand): Promise<Section> {
       await broker.stop();
     }
   }
-  return { name: 'kafka', lines: report(measured, cases, stand.isQuick) };
+  // As it is for the first minutes, when each record that comes alone has its commit at once.
+  const fresh = await openHeadwater(stand, 'headwater, with credit', '1h');
+  const withCredit = await endToEnd(stand, fresh);
+  await fresh.stop();
+  return { name: 'kafka', lines: report(measured, [fresh.name, withCredit.p50, withCredit.p99], cases, stand.isQuick) };
 }
 
-async function openHeadwater(stand: Stand): Promise<Broker> {
-  const { kafkaPort, pid, stop } = await startHeadwater(stand, { dir: stand.makeFolder('kafka'), kafka: true });
-  return { name: 'headwater, synced', bootstrap: `127.0.0.1:${kafkaPort}`, pid, stop };
+async function openHeadwater(stand: Stand, name: string, burst?: string): Promise<Broker> {
+  const options = { dir: stand.makeFolder(name.replaceAll(/\W+/g, '-')), kafka: true, ...(burst && { burst }) };
+  const { kafkaPort, pid, stop } = await startHeadwater(stand, options);
+  return { name, bootstrap: `127.0.0.1:${kafkaPort}`, pid, stop };
 }
 
 async function openKafka(name: string, config: Record<string, string>): Promise<Broker> {
@@ -103,22 +108,30 @@ async function measure(stand: Stand, broker: Broker, cases: readonly Case[]): Pr
     const [, rate] = /([\d.]+) records\/sec/.exec(produced.said.trim().split('\n').at(-1)!) ?? [];
     const [, p99] = /(\d+) ms 99th/.exec(produced.said.trim().split('\n').at(-1)!) ?? [];
     cells.set(`produce, ${name}`, { perSecond: Number(rate), cpuUs: produced.cpuUs, p99Ms: Number(p99) });
-    const reading = ['--topic', topic, '--num-records', String(count), '--timeout', '60000'];
-    const consumed = await timed(broker, count, () => tool(broker, 'ConsumerPerformance', reading));
+    const reading = (records: number): string[] => {
+      return ['--topic', topic, '--num-records', String(records), '--timeout', '60000'];
+    };
+    await tool(broker, 'ConsumerPerformance', reading(count / 10));
+    const consumed = await timed(broker, count, () => tool(broker, 'ConsumerPerformance', reading(count)));
     // The last column is of fetching alone, without the group's first rebalance.
     const perSecond = Number(consumed.said.trim().split('\n').at(-1)!.split(',').at(-1));
     cells.set(`consume, ${name}`, { perSecond, cpuUs: consumed.cpuUs });
   }
   const loadedMib = memoryOf(broker.pid).rssMib;
+  const end = await endToEnd(stand, broker);
+  stand.progress(`kafka: ${broker.name}: ${MEMBERS} members`);
+  await tool(broker, 'TopicCommand', ['--create', '--topic', 'members', '--partitions', String(2 * MEMBERS)]);
+  const rebalance = await rebalanceMs(broker.bootstrap, 'members', MEMBERS);
+  return { cells, end, idleMib, loadedMib, rebalance };
+}
+
+async function endToEnd(stand: Stand, broker: Broker): Promise<Measured['end']> {
   stand.progress(`kafka: ${broker.name}: from end to end`);
   await tool(broker, 'TopicCommand', ['--create', '--topic', 'end', '--partitions', '1']);
   const counts = ['--num-records', stand.isQuick ? '200' : '3000', '--record-size', '100'];
   const told = await tool(broker, 'EndToEndLatency', ['--topic', 'end', ...counts, '--producer-acks', 'all']);
   const [, p50 = '?', p99 = '?'] = /50th = ([\d.]+), 99th = ([\d.]+)/.exec(told) ?? [];
-  stand.progress(`kafka: ${broker.name}: ${MEMBERS} members`);
-  await tool(broker, 'TopicCommand', ['--create', '--topic', 'members', '--partitions', String(2 * MEMBERS)]);
-  const rebalance = await rebalanceMs(broker.bootstrap, 'members', MEMBERS);
-  return { cells, end: { p50, p99 }, idleMib, loadedMib, rebalance };
+  return { p50, p99 };
 }
 
 async function timed(
@@ -137,7 +150,12 @@ async function tool(broker: Broker, name: string, args: string[]): Promise<strin
   return (await run('java', command, { maxBuffer: 1 << 26 })).stdout;
 }
 
-function report(measured: Map<string, Measured>, cases: readonly Case[], isQuick: boolean): string[] {
+function report(
+  measured: Map<string, Measured>,
+  withCredit: string[],
+  cases: readonly Case[],
+  isQuick: boolean,
+): string[] {
   const names = [...measured.keys()];
   const [own, ...others] = [...measured.values()] as [Measured, ...Measured[]];
   const rows: string[][] = [];
@@ -169,6 +187,7 @@ function report(measured: Map<string, Measured>, cases: readonly Case[], isQuick
     rebalance.goes.toFixed(0),
     rebalance.comes.toFixed(0),
   ]);
+  more.splice(1, 0, [...withCredit, '', '', '', '']);
   const moreHead = [
     '',
     'end to end p50 ms',

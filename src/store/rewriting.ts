@@ -39,7 +39,8 @@ export interface RewritingNeeds {
 }
 
 const READ_BYTES = 256 * 1024;
-const WRITE_BYTES = 1024 * 1024;
+/** Of what a memtable of other segments holds: what is written lies in LevelDB's log, too, until its memtable is a table. */
+const MEMTABLE_SHARE = 1 / 4;
 
 /** What was found in a segment is not what there must be. */
 export class Damaged extends Error {
@@ -58,7 +59,7 @@ export async function rewriteSegments(
   folder: string,
   hasMarks: boolean,
 ): Promise<OpenSegment> {
-  const segment = await Segment.create(old.at(-1)!.id, folder, needs.writeBufferBytes);
+  const segment = await Segment.create(old.at(-1)!.id, folder, needs.writeBufferBytes * MEMTABLE_SHARE);
   const rewriting = new Rewriting(needs, segment);
   try {
     const partitions = new Set(old.flatMap(({ ranges }) => ranges.map(({ partition }) => partition)));
@@ -138,7 +139,7 @@ class Rewriting {
       bytes += value.length;
     }
     this.#bytes += bytes;
-    if (this.#bytes >= WRITE_BYTES) await this.#write();
+    if (this.#bytes >= this.#needs.writeBufferBytes * MEMTABLE_SHARE) await this.#write();
     return bytes;
   }
 

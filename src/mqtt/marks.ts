@@ -2,9 +2,12 @@
 // each is a mark of the log, kept by the same commit as the record: after a crash a retransmitted PUBLISH meets it, and
 // its removal is on the card before PUBCOMP leaves. A clean session ends with the crash, so its ids stay in memory.
 //
-//   key    mqtt/<client id>/<packet id, decimal>        value   one byte, 1
+//   key    mqtt/<client id>/<packet id, decimal>        value   CRC-32C of topic, packet id and payload, u32BE
 //
 //   (none) --PUBLISH--> committing --record and mark are on the card--> taken --PUBREL--> releasing --removed--> (none)
+//
+// A client may use an id again whose removal was lost with a damaged card: the same id with other contents is another
+// message, as it is for Mosquitto, and is not taken for one that was sent again.
 //
 // Bounded a client and in all: a publisher that exceeds the bound without ever sending PUBREL is closed by its connection.
 
@@ -22,6 +25,8 @@ export interface MarkStore {
 export interface Mark {
   readonly clientId: string;
   readonly packetId: number;
+  /** CRC-32C of the message; undefined when the card does not say. */
+  readonly content: number | undefined;
   /** Undefined for a clean session: nothing on the card. */
   readonly key: string | undefined;
   state: 'committing' | 'taken' | 'releasing';
@@ -40,7 +45,9 @@ export interface Marks {
   /** True when this client, or all together, hold as many as they may. */
   isFull(clientId: string): boolean;
   /** A mark that is about to be committed: hand `changesOf` to the intake and then call `committing`. */
-  create(clientId: string, packetId: number, isPersistent: boolean): Mark;
+  create(clientId: string, packetId: number, isPersistent: boolean, content: number): Mark;
+  /** Forgets a mark that belongs to another message than the one with this content; false when it may be the same. */
+  replace(mark: Mark, content: number): boolean;
   changesOf(mark: Mark): MarkChanges;
   /** Joins the mark to the commit of its record; without a record (no rule took it) to a commit of its own. */
   committing(mark: Mark, commit: Commit | undefined): void;
@@ -63,7 +70,12 @@ export interface MarksNeeds {
 }
 
 const PREFIX = 'mqtt/';
-const PRESENT = Buffer.from([1]);
+
+function valueOf({ content = 0 }: Mark): Buffer {
+  const value = Buffer.alloc(4);
+  value.writeUInt32BE(content);
+  return value;
+}
 
 export function openMarks(needs: MarksNeeds): Marks {
   const { store } = needs;
@@ -93,7 +105,7 @@ export function openMarks(needs: MarksNeeds): Marks {
   }
 
   function committing(mark: Mark, recordCommit: Commit | undefined): void {
-    const commit = recordCommit ?? (mark.key === undefined ? undefined : store.set(mark.key, PRESENT));
+    const commit = recordCommit ?? (mark.key === undefined ? undefined : store.set(mark.key, valueOf(mark)));
     put(mark);
     if (commit === undefined) {
       mark.state = 'taken';
@@ -130,22 +142,30 @@ export function openMarks(needs: MarksNeeds): Marks {
     return commit;
   }
 
-  for (const [key] of store.entries(PREFIX)) {
+  for (const [key, value] of store.entries(PREFIX)) {
     const slash = key.lastIndexOf('/');
     const clientId = key.slice(PREFIX.length, slash);
     const packetId = Number(key.slice(slash + 1));
     const needsRouting = !needs.wasRouted(clientId, packetId);
-    put({ clientId, packetId, key, state: 'taken', commit: undefined, needsRouting, isGone: false });
+    const content = value.length === 4 ? value.readUInt32BE(0) : undefined;
+    put({ clientId, packetId, content, key, state: 'taken', commit: undefined, needsRouting, isGone: false });
   }
 
   return {
     find: (clientId, packetId) => clients.get(clientId)?.get(packetId),
     isFull: (clientId) => total >= needs.totalMax || (clients.get(clientId)?.size ?? 0) >= needs.perClientMax,
-    create(clientId, packetId, isPersistent) {
+    create(clientId, packetId, isPersistent, content) {
       const key = isPersistent ? `${PREFIX}${clientId}/${packetId}` : undefined;
-      return { clientId, packetId, key, state: 'committing', commit: undefined, needsRouting: false, isGone: false };
+      const state = 'committing';
+      return { clientId, packetId, content, key, state, commit: undefined, needsRouting: false, isGone: false };
     },
-    changesOf: (mark) => (mark.key === undefined ? [] : [[mark.key, PRESENT]]),
+    replace(mark, content) {
+      if (mark.state !== 'taken' || mark.content === undefined || mark.content === content) return false;
+      if (mark.key !== undefined) store.set(mark.key, null);
+      forget(mark);
+      return true;
+    },
+    changesOf: (mark) => (mark.key === undefined ? [] : [[mark.key, valueOf(mark)]]),
     committing,
     release,
     dropClient(clientId) {

@@ -8,6 +8,7 @@
 // A message nobody subscribes to goes to the log and nowhere else. One that somebody wants is routed after its commit, or
 // at once for QoS 0. What no rule takes is routed only.
 
+import { crc32c } from '../formats/checksum.ts';
 import { isHeadwaterError } from '../errors.ts';
 import type { Intake } from '../intake/intake.ts';
 import type { Commit } from '../log/log.ts';
@@ -74,12 +75,13 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
     const known = topics.find(bytes, topicStart, topicEnd);
     if (typeof known === 'string') return refuse('topic', known);
     topic = known;
-    return take(qos, packetId, bytes.subarray(payloadStart, end), (flags & 1) !== 0);
+    const payload = bytes.subarray(payloadStart, end);
+    if (qos === 2) return takeOnce(packetId, payload, (flags & 1) !== 0, crc32c(bytes.subarray(topicStart, end)));
+    return take(qos, packetId, payload, (flags & 1) !== 0);
   }
 
   function take(qos: number, packetId: number, payload: Buffer, isRetain: boolean): Refused | undefined {
     const hasTakers = isRetain || hasSubscribers(topic);
-    if (qos === 2) return takeOnce(packetId, payload, isRetain, hasTakers);
     const commit = accept(payload, undefined);
     if (commit === null) return 'record';
     isPatient = commit !== undefined && (qos === 1 || !hasTakers);
@@ -91,9 +93,10 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
   }
 
   /** QoS 2: exactly once, also if the client sends it again on another connection or after a crash. */
-  function takeOnce(packetId: number, payload: Buffer, isRetain: boolean, hasTakers: boolean): Refused | undefined {
+  function takeOnce(packetId: number, payload: Buffer, isRetain: boolean, content: number): Refused | undefined {
+    const hasTakers = isRetain || hasSubscribers(topic);
     const known = marks.find(publisher.clientId, packetId);
-    if (known !== undefined) {
+    if (known !== undefined && !marks.replace(known, content)) {
       if (hasTakers && known.needsRouting) {
         known.needsRouting = false;
         acks.addRouted(PUBREC, packetId, known.commit, messageOf(2, payload, isRetain, known));
@@ -101,7 +104,7 @@ export function createPublishes(needs: PublishNeeds, acks: Acks, publisher: Publ
       return undefined;
     }
     if (marks.isFull(publisher.clientId)) return refuse('inflight', 'QoS 2 messages without PUBREL');
-    const mark = marks.create(publisher.clientId, packetId, publisher.isPersistent);
+    const mark = marks.create(publisher.clientId, packetId, publisher.isPersistent, content);
     const commit = accept(payload, mark);
     if (commit === null) return 'record';
     // Kept by nobody: there is nothing that could happen twice.

@@ -188,6 +188,7 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     });
   }
 
+  let lacksMarks = false;
   async function becomeActive(open: OpenSegment, lastCommit: number): Promise<void> {
     if (active !== undefined) {
       sealing.push(active);
@@ -196,7 +197,8 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     const isFirst = active === undefined;
     active = open;
     // Where they are not all there, the segment before has those that are missing.
-    if (await open.segment.hasAllMarks()) dropMarks();
+    lacksMarks = !(await open.segment.hasAllMarks());
+    if (!lacksMarks) dropMarks();
     else if (isFirst) await inheritMarks();
     commit = lastCommit;
     takeMarks(await open.segment.marks());
@@ -242,12 +244,14 @@ export async function openStore(needs: StoreNeeds): Promise<Store> {
     standby.catch(() => undefined);
   }
 
-  /** Marks alone fill a segment as well, so that what is only marks goes, and a full card is not taken by them. */
+  // Marks alone fill a segment as well, so that what is only marks goes. One that has lost some is followed at once by one
+  // that has all: read again, those of the segment before would undo what was removed since.
   async function isFull(open: OpenSegment): Promise<boolean> {
-    if (!open.isFull && open.markBytes >= writeBufferBytes / 2) {
+    if (!open.isFull && (lacksMarks || open.markBytes >= writeBufferBytes / 2)) {
       // How many bytes of batches are in it does not tell the next start that another one was begun.
       await open.segment.write([{ type: 'put', key: FULL_KEY, value: Buffer.alloc(0) }]);
       open.isFull = true;
+      lacksMarks = false;
     }
     return open.isFull || open.fillBytes >= segmentBytesMax;
   }

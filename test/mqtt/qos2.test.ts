@@ -193,3 +193,22 @@ test.each(['PUBREL', 'a clean session'])('nothing stays on the card of a routed 
   await settleDown();
   expect(routed()).toEqual([]);
 });
+
+test('an id whose removal the card has lost is not taken for another message that bears it', async () => {
+  given = await openRoom();
+  const client = await given.connect(PUMP);
+  client.publish('a', 'one', 2, 5);
+  await until(() => given.intake.waiting === 1);
+  given.intake.settle();
+  given = await given.crash();
+  given.intake.isAutomatic = true;
+  const again = await given.connect(PUMP);
+  again.publish('a', 'two', 2, 5);
+  await again.next('pubrec');
+  again.publish('a', 'two', 2, 5, { dup: true });
+  await again.next('pubrec');
+  expect(given.intake.values).toEqual(['two']);
+  again.send({ cmd: 'pubrel', messageId: 5 });
+  await again.next('pubcomp');
+  expect(given.intake.marks.size).toBe(0);
+});
